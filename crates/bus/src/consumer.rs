@@ -1,0 +1,55 @@
+use std::time::Duration;
+
+use crate::{Error, kafka::KafkaConsumer, memory::MemoryConsumer, record::Received};
+
+/// A member of a consumer group.
+pub enum Consumer {
+    Kafka(Box<KafkaConsumer>),
+    Memory(MemoryConsumer),
+}
+
+impl Consumer {
+    /// Waits for a first record, then takes what has arrived, up to `max` records. While the batch is not
+    /// full it goes on gathering for `gather` at the most (zero: whatever is there).
+    ///
+    /// Cancel-safe: dropping the future loses no record. An outage is waited out in here;
+    /// [`Error::Fatal`] alone is returned.
+    pub async fn poll(&mut self, max: usize, gather: Duration) -> Result<Vec<Received>, Error> {
+        match self {
+            Self::Kafka(consumer) => consumer.poll(max, gather).await,
+            Self::Memory(consumer) => Ok(consumer.poll(max, gather).await),
+        }
+    }
+
+    /// Marks `records` as done, for the next periodic commit of offsets. To be called after the
+    /// transaction that they went into has committed. Records of partitions that were taken away meanwhile
+    /// are left out: their new owner reads them again.
+    pub fn store(&self, records: &[Received]) {
+        match self {
+            Self::Kafka(consumer) => consumer.store(records),
+            Self::Memory(consumer) => consumer.store(records),
+        }
+    }
+
+    /// Commits what was stored and leaves the group.
+    pub async fn close(self) {
+        match self {
+            Self::Kafka(consumer) => consumer.close().await,
+            Self::Memory(consumer) => drop(consumer),
+        }
+    }
+}
+
+/// The last record of each partition in `records`: what there is to store.
+pub(crate) fn last_of_each_partition(records: &[Received]) -> Vec<&Received> {
+    let mut last: Vec<&Received> = Vec::new();
+    for record in records {
+        let same = |it: &&mut &Received| it.partition == record.partition && it.topic == record.topic;
+        match last.iter_mut().find(same) {
+            Some(it) if it.offset < record.offset => *it = record,
+            Some(_) => {}
+            None => last.push(record),
+        }
+    }
+    last
+}

@@ -1,0 +1,91 @@
+use std::time::Duration;
+
+use rdkafka::{
+    admin::{AdminOptions, NewTopic, TopicReplication},
+    consumer::{BaseConsumer, Consumer as _},
+    types::RDKafkaErrorCode,
+};
+
+use super::{KafkaBus, config};
+use crate::{
+    Error, TopicInfo, TopicSpec,
+    topics::PartitionInfo,
+};
+
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+impl KafkaBus {
+    pub(crate) async fn create_topics(&self, topics: &[TopicSpec]) -> Result<Vec<String>, Error> {
+        let new: Vec<NewTopic<'_>> = topics.iter().map(new_topic).collect();
+        let mut created = Vec::new();
+        for result in self.admin.create_topics(&new, &options()).await? {
+            match result {
+                Ok(name) => created.push(name),
+                Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+                Err((name, code)) => return Err(Error::Refused(format!("topic {name}: {code}"))),
+            }
+        }
+        Ok(created)
+    }
+
+    pub(crate) async fn delete_topics(&self, names: &[&str]) -> Result<(), Error> {
+        for result in self.admin.delete_topics(names, &options()).await? {
+            match result {
+                Ok(_) | Err((_, RDKafkaErrorCode::UnknownTopicOrPartition)) => {}
+                Err((name, code)) => return Err(Error::Refused(format!("topic {name}: {code}"))),
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn topics(&self, prefix: &str) -> Result<Vec<TopicInfo>, Error> {
+        let (prefix, config) = (prefix.to_owned(), config(&self.bootstrap_servers));
+        blocking(move || {
+            let client: BaseConsumer = config.create()?;
+            let metadata = client.fetch_metadata(None, TIMEOUT)?;
+            let mut topics = Vec::new();
+            for topic in metadata.topics().iter().filter(|it| it.name().starts_with(&prefix)) {
+                let mut partitions = Vec::new();
+                for partition in topic.partitions() {
+                    let (low, high) = client.fetch_watermarks(topic.name(), partition.id(), TIMEOUT)?;
+                    partitions.push(PartitionInfo { id: partition.id(), low, high });
+                }
+                partitions.sort_by_key(|it| it.id);
+                topics.push(TopicInfo { name: topic.name().to_owned(), partitions });
+            }
+            topics.sort_by(|a, b| a.name.cmp(&b.name));
+            Ok(topics)
+        })
+        .await
+    }
+
+    pub(crate) async fn missing_topics(
+        &self,
+        names: &[String],
+        timeout: Duration,
+    ) -> Result<Vec<String>, Error> {
+        let (mut names, admin) = (names.to_vec(), self.admin.clone());
+        blocking(move || {
+            let metadata = admin.inner().fetch_metadata(None, timeout)?;
+            names.retain(|name| !metadata.topics().iter().any(|it| it.name() == name && it.error().is_none()));
+            Ok(names)
+        })
+        .await
+    }
+}
+
+fn new_topic(spec: &TopicSpec) -> NewTopic<'_> {
+    let topic = NewTopic::new(&spec.name, spec.partitions, TopicReplication::Fixed(spec.replication));
+    spec.config.iter().fold(topic, |topic, (key, value)| topic.set(key, value))
+}
+
+fn options() -> AdminOptions {
+    AdminOptions::new().request_timeout(Some(TIMEOUT)).operation_timeout(Some(TIMEOUT))
+}
+
+/// Metadata and watermark requests of librdkafka block their thread.
+async fn blocking<T: Send + 'static>(
+    ask: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    tokio::task::spawn_blocking(ask).await.map_err(|error| Error::Unavailable(error.to_string()))?
+}

@@ -1,0 +1,199 @@
+use std::{
+    borrow::Cow,
+    collections::HashMap,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use futures::{FutureExt, StreamExt};
+use rdkafka::{
+    ClientConfig, ClientContext, Message,
+    consumer::{BaseConsumer, Consumer as _, ConsumerContext, Rebalance, StreamConsumer},
+    error::KafkaError,
+    message::{BorrowedMessage, Headers as _},
+};
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::log_connection_trouble;
+use crate::{
+    Error,
+    cloud_event::UNREADABLE_HEADERS,
+    consumer::last_of_each_partition,
+    record::{Header, Received},
+};
+
+/// A member of a classic consumer group. (With the bundled librdkafka a member under the KIP-848 protocol
+/// hangs when it is closed.)
+pub struct KafkaConsumer {
+    inner: StreamConsumer<Generations>,
+    topics: HashMap<String, Arc<str>>,
+    /// What was taken from the client and not handed out yet: a cancelled poll loses nothing.
+    gathered: Vec<Received>,
+}
+
+/// Pause after an error that the client reports over and over (a deleted topic, an unreachable broker).
+const PAUSE: Duration = Duration::from_millis(200);
+
+impl KafkaConsumer {
+    pub(super) fn new(
+        mut config: ClientConfig,
+        group: &str,
+        topics: &[String],
+        instance: Option<&str>,
+    ) -> Result<Self, Error> {
+        config
+            .set("group.id", group)
+            .set("auto.offset.reset", "earliest")
+            .set("enable.auto.commit", "true")
+            .set("auto.commit.interval.ms", "1000")
+            // The caller stores an offset after its transaction; the client only commits what is stored.
+            .set("enable.auto.offset.store", "false")
+            // Eager, and the same partitions of all topics to one member: what concerns an order meets in
+            // one batch. All partitions are given back in a rebalance, so that none keeps a position past
+            // records whose offsets were not stored.
+            .set("partition.assignment.strategy", "range")
+            // How long a killed member's partitions stand still. The library's default is 45 s.
+            .set("session.timeout.ms", "8000")
+            .set("heartbeat.interval.ms", "1500")
+            .set("max.poll.interval.ms", "120000")
+            // Bounds of what is fetched ahead, and a short pause instead of a second when they are met.
+            .set("queued.max.messages.kbytes", "16384")
+            .set("queued.min.messages", "5000")
+            .set("fetch.queue.backoff.ms", "5")
+            .set("fetch.error.backoff.ms", "100")
+            .set("fetch.wait.max.ms", "500");
+        if let Some(instance) = instance {
+            config.set("group.instance.id", instance);
+        }
+        let inner: StreamConsumer<_> = config.create_with_context(Generations::default())?;
+        let names: Vec<&str> = topics.iter().map(String::as_str).collect();
+        inner.subscribe(&names)?;
+        Ok(Self { inner, topics: HashMap::new(), gathered: Vec::new() })
+    }
+
+    pub(crate) async fn poll(&mut self, max: usize, gather: Duration) -> Result<Vec<Received>, Error> {
+        let Self { inner, topics, gathered } = self;
+        let mut stream = inner.stream();
+        let mut until = None;
+        while gathered.len() < max {
+            let next = match (stream.next().now_or_never(), until) {
+                (Some(next), _) => next,
+                (None, _) if gathered.is_empty() => stream.next().await,
+                (None, _) if gather.is_zero() => break,
+                (None, until) => {
+                    let until = until.unwrap_or_else(|| Instant::now() + gather);
+                    match timeout_at(until, stream.next()).await {
+                        Ok(next) => next,
+                        Err(_) => break,
+                    }
+                }
+            };
+            match next {
+                Some(Ok(message)) => {
+                    gathered.push(receive(&message, topics, inner.context().current()));
+                    until = until.or_else(|| Some(Instant::now() + gather));
+                }
+                Some(Err(error @ KafkaError::MessageConsumptionFatal(_))) => return Err(error.into()),
+                Some(Err(_)) if !gathered.is_empty() => break,
+                Some(Err(error)) => {
+                    tracing::debug!(%error, "the consumer waits");
+                    sleep(PAUSE).await;
+                }
+                None => return Err(Error::Fatal("the consumer's stream has ended".into())),
+            }
+        }
+        Ok(std::mem::take(gathered))
+    }
+
+    pub(crate) fn store(&self, records: &[Received]) {
+        let current = self.inner.context().current();
+        for record in last_of_each_partition(records) {
+            if record.generation != current {
+                continue;
+            }
+            // Refused when the partition was just taken away: its new owner reads the records again.
+            if let Err(error) = self.inner.store_offset(&record.topic, record.partition, record.offset) {
+                tracing::debug!(%error, topic = %record.topic, record.partition, "the offset was not stored");
+            }
+        }
+    }
+
+    pub(crate) async fn close(self) {
+        // Leaving the group waits for the broker.
+        let _ = tokio::task::spawn_blocking(move || drop(self.inner)).await;
+    }
+}
+
+fn receive(message: &BorrowedMessage<'_>, topics: &mut HashMap<String, Arc<str>>, generation: u64) -> Received {
+    let topic = match topics.get(message.topic()) {
+        Some(topic) => topic.clone(),
+        None => topics.entry(message.topic().to_owned()).or_insert_with(|| message.topic().into()).clone(),
+    };
+    Received {
+        topic,
+        partition: message.partition(),
+        offset: message.offset(),
+        key: message.key().map(<[u8]>::to_vec),
+        headers: headers(message),
+        payload: message.payload().map(<[u8]>::to_vec),
+        generation,
+    }
+}
+
+/// The client library panics on a header whose name is not UTF-8. Such a record is for the dead letters,
+/// not for the end of the process.
+fn headers(message: &BorrowedMessage<'_>) -> Vec<Header<'static>> {
+    let Some(headers) = message.headers() else { return Vec::new() };
+    let take = || {
+        let own = |it: rdkafka::message::Header<'_, &[u8]>| {
+            (known(it.key), it.value.map(|value| Cow::Owned(value.to_vec())))
+        };
+        headers.iter().map(own).collect()
+    };
+    catch_unwind(AssertUnwindSafe(take)).unwrap_or_else(|_| vec![(UNREADABLE_HEADERS.into(), None)])
+}
+
+/// The names that nearly all headers have are not allocated anew for each record.
+fn known(name: &str) -> Cow<'static, str> {
+    const KNOWN: [&str; 14] = [
+        "ce_specversion", "ce_id", "ce_source", "ce_type", "ce_subject", "ce_time", "ce_dataschema",
+        "ce_sequence", "ce_correlationid", "ce_causationid", "ce_actor", "content-type", "traceparent",
+        "tracestate",
+    ];
+    match KNOWN.iter().find(|it| **it == name) {
+        Some(it) => Cow::Borrowed(it),
+        None => Cow::Owned(name.to_owned()),
+    }
+}
+
+/// Counts the assignments of partitions to this member, so that work begun under one is not stored under
+/// another.
+#[derive(Default)]
+struct Generations(AtomicU64);
+
+impl Generations {
+    fn current(&self) -> u64 {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+impl ClientContext for Generations {
+    fn error(&self, error: KafkaError, reason: &str) {
+        log_connection_trouble(&error, reason);
+    }
+}
+
+impl ConsumerContext for Generations {
+    fn pre_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        self.0.fetch_add(1, Ordering::AcqRel);
+        match rebalance {
+            Rebalance::Assign(partitions) => tracing::info!(count = partitions.count(), "partitions assigned"),
+            Rebalance::Revoke(partitions) => tracing::info!(count = partitions.count(), "partitions revoked"),
+            Rebalance::Error(error) => tracing::warn!(%error, "the rebalance failed"),
+        }
+    }
+}

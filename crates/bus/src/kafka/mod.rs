@@ -1,0 +1,87 @@
+//! The log on Apache Kafka, through librdkafka.
+
+mod admin;
+mod consumer;
+mod producer;
+
+use std::sync::Arc;
+
+pub use consumer::KafkaConsumer;
+pub use producer::KafkaProducer;
+use rdkafka::{
+    ClientConfig, ClientContext,
+    admin::AdminClient,
+    client::DefaultClientContext,
+    config::{FromClientConfig, RDKafkaLogLevel},
+    error::KafkaError,
+};
+
+use crate::Error;
+
+/// A Kafka cluster.
+#[derive(Clone)]
+pub struct KafkaBus {
+    bootstrap_servers: Arc<str>,
+    /// Admin and metadata requests of all clones go over this one client.
+    admin: Arc<AdminClient<DefaultClientContext>>,
+}
+
+impl KafkaBus {
+    pub(crate) fn new(bootstrap_servers: &str) -> Result<Self, Error> {
+        let admin = AdminClient::from_config(&config(bootstrap_servers))?;
+        Ok(Self { bootstrap_servers: bootstrap_servers.into(), admin: Arc::new(admin) })
+    }
+
+    pub(crate) fn producer(&self) -> Result<KafkaProducer, Error> {
+        KafkaProducer::new(config(&self.bootstrap_servers))
+    }
+
+    pub(crate) fn consumer(
+        &self,
+        group: &str,
+        topics: &[String],
+        instance: Option<&str>,
+    ) -> Result<KafkaConsumer, Error> {
+        KafkaConsumer::new(config(&self.bootstrap_servers), group, topics, instance)
+    }
+}
+
+/// What all clients share: quick reconnects, for a broker that restarts is back in seconds.
+fn config(bootstrap_servers: &str) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config
+        .set("bootstrap.servers", bootstrap_servers)
+        .set("client.id", "waybill")
+        .set("reconnect.backoff.ms", "50")
+        .set("reconnect.backoff.max.ms", "1000")
+        .set("retry.backoff.ms", "50")
+        .set("topic.metadata.refresh.interval.ms", "30000")
+        .set("socket.nagle.disable", "true")
+        .set_log_level(RDKafkaLogLevel::Warning);
+    config
+}
+
+impl From<KafkaError> for Error {
+    fn from(error: KafkaError) -> Self {
+        match error {
+            KafkaError::MessageConsumptionFatal(code) => Self::Fatal(code.to_string()),
+            KafkaError::ClientConfig(..) | KafkaError::ClientCreation(_) => Self::Refused(error.to_string()),
+            other => Self::Unavailable(other.to_string()),
+        }
+    }
+}
+
+/// A lost connection is normal life for a Kafka client, which reconnects by itself: it goes to the log as
+/// such, and not as an error for every attempt.
+fn log_connection_trouble(error: &KafkaError, reason: &str) {
+    tracing::debug!(%error, reason, "the Kafka client reports");
+}
+
+/// The context of clients that need no callback but for the log.
+struct Quiet;
+
+impl ClientContext for Quiet {
+    fn error(&self, error: KafkaError, reason: &str) {
+        log_connection_trouble(&error, reason);
+    }
+}

@@ -1,0 +1,127 @@
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use rdkafka::{
+    ClientConfig, ClientContext,
+    error::KafkaError,
+    message::{DeliveryResult, OwnedHeaders},
+    producer::{BaseRecord, NoCustomPartitioner, Producer as _, ProducerContext, PurgeConfig, ThreadedProducer},
+    types::RDKafkaErrorCode,
+};
+use tokio::sync::oneshot;
+
+use super::log_connection_trouble;
+use crate::{
+    Error,
+    producer::{Delivery, DeliveryError},
+    record::Record,
+};
+
+/// An idempotent producer: acknowledged by all replicas, in order, each record written once per instance.
+pub struct KafkaProducer {
+    inner: ThreadedProducer<Acknowledgements>,
+}
+
+impl KafkaProducer {
+    pub(super) fn new(mut config: ClientConfig) -> Result<Self, Error> {
+        config
+            .set("enable.idempotence", "true")
+            .set("acks", "all")
+            // Without a limit: a record that timed out while its successors did not would break the order.
+            .set("message.timeout.ms", "0")
+            // The relay hands over whole batches; waiting for more would only add to their latency.
+            .set("linger.ms", "0")
+            .set("queue.buffering.max.messages", "20000")
+            .set("queue.buffering.max.kbytes", "65536")
+            .set("compression.type", "lz4")
+            // The partitioner of Java's producers, so that both agree on where a key lives.
+            .set("partitioner", "murmur2_random");
+        Ok(Self { inner: config.create_with_context(Acknowledgements)? })
+    }
+
+    pub(crate) fn enqueue<'r>(&self, records: impl IntoIterator<Item = Record<'r>>) -> Delivery {
+        let (done, outcome) = oneshot::channel();
+        // Begins at one, so that acknowledgements cannot complete a batch that is still being handed over.
+        let batch = Arc::new(Batch { open: AtomicUsize::new(1), done: Mutex::new(Some(done)) });
+        let mut taken = 0;
+        for record in records {
+            batch.open.fetch_add(1, Ordering::Relaxed);
+            let Err((error, _)) = self.inner.send(native(&record, &batch)) else {
+                taken += 1;
+                continue;
+            };
+            batch.open.fetch_sub(1, Ordering::Relaxed);
+            if error.rdkafka_error_code() != Some(RDKafkaErrorCode::QueueFull) {
+                batch.fail(&error);
+            }
+            break;
+        }
+        batch.one_done();
+        Delivery { taken, outcome }
+    }
+}
+
+impl Drop for KafkaProducer {
+    /// What is in flight is abandoned: its rows are still in the outbox. Without the purge the client would
+    /// go on trying to deliver in the background.
+    fn drop(&mut self) {
+        self.inner.purge(PurgeConfig::default().queue().inflight());
+    }
+}
+
+fn native<'r>(record: &'r Record<'_>, batch: &Arc<Batch>) -> BaseRecord<'r, [u8], [u8], Arc<Batch>> {
+    let headers = OwnedHeaders::new_with_capacity(record.headers.len());
+    let headers = record.headers.iter().fold(headers, |headers, (name, value)| {
+        headers.insert(rdkafka::message::Header { key: name, value: value.as_deref() })
+    });
+    let mut native = BaseRecord::with_opaque_to(&record.topic, batch.clone()).headers(headers);
+    native.key = record.key.as_deref();
+    native.payload = record.payload.as_deref();
+    native
+}
+
+/// One counter for a batch, in place of one future and its allocations for a record.
+struct Batch {
+    open: AtomicUsize,
+    done: Mutex<Option<oneshot::Sender<Result<(), DeliveryError>>>>,
+}
+
+impl Batch {
+    fn one_done(&self) {
+        if self.open.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.resolve(Ok(()));
+        }
+    }
+
+    fn fail(&self, error: &KafkaError) {
+        self.resolve(Err(DeliveryError { reason: error.to_string() }));
+    }
+
+    fn resolve(&self, outcome: Result<(), DeliveryError>) {
+        let done = self.done.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(done) = done {
+            let _ = done.send(outcome);
+        }
+    }
+}
+
+struct Acknowledgements;
+
+impl ClientContext for Acknowledgements {
+    fn error(&self, error: KafkaError, reason: &str) {
+        log_connection_trouble(&error, reason);
+    }
+}
+
+impl ProducerContext<NoCustomPartitioner> for Acknowledgements {
+    type DeliveryOpaque = Arc<Batch>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, batch: Arc<Batch>) {
+        match result {
+            Ok(_) => batch.one_done(),
+            Err((error, _)) => batch.fail(error),
+        }
+    }
+}
