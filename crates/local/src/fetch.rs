@@ -1,0 +1,154 @@
+//! The servers' programs, from Maven Central into [`home`](crate::home), once.
+
+use std::{
+    env,
+    ffi::OsStr,
+    fs::{self, File, Permissions},
+    io,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context, bail, ensure};
+
+use crate::home::home;
+
+const KAFKA: &str = "4.3.1";
+const POSTGRES: &str = "18.6.0";
+const LOG4J: &str = "2.24.3";
+
+/// Downloads both servers, if they are not here yet.
+pub async fn fetch() -> anyhow::Result<()> {
+    kafka().await?;
+    postgres().await?;
+    Ok(())
+}
+
+/// The directory of Kafka's jars.
+pub(crate) async fn kafka() -> anyhow::Result<PathBuf> {
+    let artifacts = [
+        format!("org.apache.kafka:kafka_2.13:{KAFKA}"),
+        // The broker's logging is not among its own dependencies.
+        format!("org.apache.logging.log4j:log4j-slf4j-impl:{LOG4J}"),
+        format!("org.apache.logging.log4j:log4j-core:{LOG4J}"),
+    ];
+    once(format!("kafka-{KAFKA}"), move |dir| maven(&artifacts, dir)).await
+}
+
+/// The directory that has `bin`, `lib` and `share` of Postgres.
+pub(crate) async fn postgres() -> anyhow::Result<PathBuf> {
+    let platform = match env::consts::ARCH {
+        _ if env::consts::OS != "linux" => {
+            bail!("the local servers run on Linux, this is {}", env::consts::OS)
+        }
+        "x86_64" => "amd64",
+        "aarch64" => "arm64v8",
+        other => bail!("there is no PostgreSQL {POSTGRES} on Maven Central for Linux on {other}"),
+    };
+    let artifact = format!("io.zonky.test.postgres:embedded-postgres-binaries-linux-{platform}:{POSTGRES}");
+    once(format!("postgres-{POSTGRES}-{platform}"), move |dir| {
+        let jars = dir.join("jars");
+        maven(std::slice::from_ref(&artifact), &jars)?;
+        for jar in fs::read_dir(&jars)? {
+            unpack(&jar?.path(), dir)?;
+        }
+        ensure!(dir.join("bin/postgres").exists(), "{artifact} holds no bin/postgres");
+        Ok(fs::remove_dir_all(jars)?)
+    })
+    .await
+}
+
+/// The directory `name`, filled by `fill` unless it is there: aside, under a lock, then renamed into place.
+async fn once(
+    name: String,
+    fill: impl FnOnce(&Path) -> anyhow::Result<()> + Send + 'static,
+) -> anyhow::Result<PathBuf> {
+    let home = std::path::absolute(home())?;
+    let place = home.join(&name);
+    if place.exists() {
+        return Ok(place);
+    }
+    let work = move || {
+        create_open(&home)?;
+        let lock = File::create(home.join("fetch.lock"))?;
+        lock.lock()?;
+        if place.exists() {
+            return Ok(place);
+        }
+        tracing::info!(name, "fetching from Maven Central");
+        let aside = home.join(format!(".{name}.part"));
+        if aside.exists() {
+            fs::remove_dir_all(&aside)?;
+        }
+        create_open(&aside)?;
+        fill(&aside).with_context(|| format!("fetching {name}"))?;
+        fs::rename(&aside, &place)?;
+        Ok(place)
+    };
+    tokio::task::spawn_blocking(work).await?
+}
+
+/// A directory that everyone may read, whatever the umask: root's Postgres runs as another user.
+fn create_open(dir: &Path) -> anyhow::Result<()> {
+    let made = || {
+        fs::create_dir_all(dir)?;
+        fs::set_permissions(dir, Permissions::from_mode(0o755))
+    };
+    made().with_context(|| format!("creating {}", dir.display()))
+}
+
+/// Copies the artifacts and what they depend on into `dir`; Maven checks the checksums.
+fn maven(artifacts: &[String], dir: &Path) -> anyhow::Result<()> {
+    fs::create_dir_all(dir)?;
+    let pom = dir.join("pom.xml");
+    fs::write(&pom, project(artifacts))?;
+    let out = Command::new("mvn")
+        .args(["--quiet", "--batch-mode", "--strict-checksums", "--file"])
+        .arg(&pom)
+        .args(["dependency:copy-dependencies", "-DincludeScope=runtime"])
+        .arg([OsStr::new("-DoutputDirectory="), dir.as_os_str()].join(OsStr::new("")))
+        .stdin(Stdio::null())
+        .output();
+    let out = match out {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            bail!("Maven is missing: install the package `maven` (mvn fetches Kafka and Postgres)")
+        }
+        out => out.context("running mvn")?,
+    };
+    let said = String::from_utf8_lossy(&out.stdout);
+    ensure!(out.status.success(), "mvn failed:\n{}", said.lines().take(15).collect::<Vec<_>>().join("\n"));
+    Ok(fs::remove_file(pom)?)
+}
+
+fn project(artifacts: &[String]) -> String {
+    let dependency = |artifact: &String| {
+        let mut part = artifact.split(':');
+        let mut tag = |name| format!("<{name}>{}</{name}>", part.next().unwrap_or_default());
+        format!("<dependency>{}{}{}</dependency>", tag("groupId"), tag("artifactId"), tag("version"))
+    };
+    format!(
+        "<project xmlns=\"http://maven.apache.org/POM/4.0.0\"><modelVersion>4.0.0</modelVersion>\
+         <groupId>waybill</groupId><artifactId>local</artifactId><version>0</version><packaging>pom</packaging>\
+         <dependencies>{}</dependencies></project>",
+        artifacts.iter().map(dependency).collect::<String>()
+    )
+}
+
+/// Unpacks the `.txz` inside a jar. The decoder is ours, as a bare machine has `tar` but not `xz`.
+fn unpack(jar: &Path, dir: &Path) -> anyhow::Result<()> {
+    let mut jar = zip::ZipArchive::new(File::open(jar)?)?;
+    let name = jar.file_names().find(|name| name.ends_with(".txz")).map(str::to_owned);
+    let archive = jar.by_name(&name.context("the jar holds no .txz")?)?;
+    let mut tar = Command::new("sh")
+        .args(["-c", "umask 022 && exec tar --extract --no-same-owner --file=- --directory \"$0\""])
+        .arg(dir)
+        .stdin(Stdio::piped())
+        .spawn()
+        .context("running tar")?;
+    if let Some(mut stdin) = tar.stdin.take() {
+        io::copy(&mut xz2::read::XzDecoder::new(archive), &mut stdin).context("unpacking")?;
+    }
+    ensure!(tar.wait()?.success(), "tar could not unpack the Postgres archive");
+    Ok(())
+}
