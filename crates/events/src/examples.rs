@@ -83,7 +83,7 @@ pub(crate) fn order_confirmed() -> Value {
         "lines": lines(),
         "total": total(),
         "ship_to": ship_to(),
-        "confirmed_at": "2025-08-19T09:30:01.250Z",
+        "confirmed_at": "2025-08-19T09:30:01.25Z",
     }))
 }
 

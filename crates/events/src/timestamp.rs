@@ -52,3 +52,39 @@ pub mod option {
         json_schema!({ "type": ["string", "null"], "format": "date-time" })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Serialize, Deserialize)]
+    struct Stamped(#[serde(with = "crate::timestamp")] Timestamp);
+
+    #[track_caller]
+    fn check(read: &str, written: Option<&str>) {
+        let at = serde_json::from_value(read.into()).ok();
+        let again = at.map(|at: Stamped| serde_json::to_value(at).unwrap());
+        assert_eq!(again, written.map(Into::into), "{read}");
+    }
+
+    #[test]
+    fn any_offset_is_read_and_utc_is_written() {
+        check("2025-08-19T09:30:00Z", Some("2025-08-19T09:30:00Z"));
+        check("2025-08-19T11:30:00.5+02:00", Some("2025-08-19T09:30:00.5Z"));
+        check("2024-12-31T23:30:00-01:00", Some("2025-01-01T00:30:00Z"));
+    }
+
+    #[test]
+    fn a_time_that_cannot_be_written_in_utc_is_refused() {
+        check("9999-12-31T23:30:00-01:00", None);
+        let too_early = Timestamp::UNIX_EPOCH.replace_year(-1).unwrap();
+        assert!(serde_json::to_value(Stamped(too_early)).is_err());
+    }
+
+    #[test]
+    fn what_is_no_time_is_refused() {
+        for text in ["", "2025-08-19", "2025-08-19T09:30:00", "2025-02-30T09:30:00Z", "1755595800"] {
+            check(text, None);
+        }
+    }
+}
