@@ -122,7 +122,8 @@ impl<'a> Envelope<'a> {
             return Ok(Self::Binary(record));
         }
         let payload = record.payload.as_deref().ok_or(Malformed::NoValue)?;
-        let event = serde_json::from_slice(payload).map_err(|error| Malformed::Structured(error.to_string()))?;
+        let event =
+            serde_json::from_slice(payload).map_err(|error| Malformed::Structured(error.to_string()))?;
         Ok(Self::Structured(Box::new(event)))
     }
 
@@ -130,6 +131,14 @@ impl<'a> Envelope<'a> {
         match self {
             Self::Binary(record) => text(record, "ce_type"),
             Self::Structured(event) => Ok(&event.r#type),
+        }
+    }
+
+    /// The event's data; none for a record without a value.
+    pub fn data(&self) -> Option<&[u8]> {
+        match self {
+            Self::Binary(record) => record.payload.as_deref(),
+            Self::Structured(event) => event.data.map(|it| it.get().as_bytes()),
         }
     }
 

@@ -101,7 +101,12 @@ impl Bus {
 
     /// A member of `group` on `topics`. `instance` is a name that stays the same over restarts of this
     /// member and is held by no other: with it, a restart within the session timeout moves no partition.
-    pub fn consumer(&self, group: &str, topics: &[String], instance: Option<&str>) -> Result<Consumer, Error> {
+    pub fn consumer(
+        &self,
+        group: &str,
+        topics: &[String],
+        instance: Option<&str>,
+    ) -> Result<Consumer, Error> {
         match self {
             Self::Kafka(bus) => Ok(Consumer::Kafka(Box::new(bus.consumer(group, topics, instance)?))),
             Self::Memory(log) => Ok(Consumer::Memory(log.consumer(group, topics))),

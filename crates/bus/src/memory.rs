@@ -108,7 +108,7 @@ impl MemoryLog {
         let records: Vec<Record<'_>> = records.into_iter().collect();
         let mut state = self.state();
         if let Some(lost) = records.iter().find(|it| !state.topics.contains_key(it.topic.as_ref())) {
-            return Err(DeliveryError { reason: format!("there is no topic {}", lost.topic) });
+            return Err(DeliveryError { reason: format!("there is no topic {}", lost.topic), refused: true });
         }
         let count = records.len();
         for record in records {
@@ -131,7 +131,13 @@ impl MemoryLog {
         it.generation += 1;
         drop(state);
         self.shared.appended.notify_waiters();
-        MemoryConsumer { log: self.clone(), group: group.to_owned(), member, generation: 0, positions: Vec::new() }
+        MemoryConsumer {
+            log: self.clone(),
+            group: group.to_owned(),
+            member,
+            generation: 0,
+            positions: Vec::new(),
+        }
     }
 
     /// Puts a group back to the beginning of all its partitions.

@@ -13,6 +13,8 @@ pub enum Producer {
 #[error("not delivered: {reason}")]
 pub struct DeliveryError {
     pub reason: String,
+    /// The broker will not take this record however often it is offered (too large, no such topic).
+    pub refused: bool,
 }
 
 /// The fate of the records taken by one [`Producer::enqueue`].
@@ -28,7 +30,7 @@ impl Delivery {
     /// After a failure the producer is to be dropped and the batch begun again at its first record: records
     /// behind the failed one may or may not have been written.
     pub async fn acknowledged(self) -> Result<(), DeliveryError> {
-        let abandoned = || DeliveryError { reason: "the producer was dropped".into() };
+        let abandoned = || DeliveryError { reason: "the producer was dropped".into(), refused: false };
         self.outcome.await.unwrap_or_else(|_| Err(abandoned()))
     }
 }

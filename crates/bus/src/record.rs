@@ -37,6 +37,12 @@ impl Received {
         Self { topic: topic.into(), partition, offset, key, headers, payload, generation: 0 }
     }
 
+    /// Where it was read, without what it says: enough to store its offset.
+    pub fn position(&self) -> Self {
+        let (key, headers, payload) = (None, Vec::new(), None);
+        Self { topic: self.topic.clone(), key, headers, payload, ..*self }
+    }
+
     /// The value of the first header called `name`; `None` when it is absent or has no value.
     pub fn header(&self, name: &str) -> Option<&[u8]> {
         self.headers.iter().find(|(it, _)| it == name).and_then(|(_, value)| value.as_deref())

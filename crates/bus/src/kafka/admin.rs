@@ -7,10 +7,7 @@ use rdkafka::{
 };
 
 use super::{KafkaBus, config};
-use crate::{
-    Error, TopicInfo, TopicSpec,
-    topics::PartitionInfo,
-};
+use crate::{Error, TopicInfo, TopicSpec, topics::PartitionInfo};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -67,7 +64,8 @@ impl KafkaBus {
         let (mut names, admin) = (names.to_vec(), self.admin.clone());
         blocking(move || {
             let metadata = admin.inner().fetch_metadata(None, timeout)?;
-            names.retain(|name| !metadata.topics().iter().any(|it| it.name() == name && it.error().is_none()));
+            names
+                .retain(|name| !metadata.topics().iter().any(|it| it.name() == name && it.error().is_none()));
             Ok(names)
         })
         .await

@@ -128,7 +128,11 @@ impl KafkaConsumer {
     }
 }
 
-fn receive(message: &BorrowedMessage<'_>, topics: &mut HashMap<String, Arc<str>>, generation: u64) -> Received {
+fn receive(
+    message: &BorrowedMessage<'_>,
+    topics: &mut HashMap<String, Arc<str>>,
+    generation: u64,
+) -> Received {
     let topic = match topics.get(message.topic()) {
         Some(topic) => topic.clone(),
         None => topics.entry(message.topic().to_owned()).or_insert_with(|| message.topic().into()).clone(),
@@ -160,8 +164,19 @@ fn headers(message: &BorrowedMessage<'_>) -> Vec<Header<'static>> {
 /// The names that nearly all headers have are not allocated anew for each record.
 fn known(name: &str) -> Cow<'static, str> {
     const KNOWN: [&str; 14] = [
-        "ce_specversion", "ce_id", "ce_source", "ce_type", "ce_subject", "ce_time", "ce_dataschema",
-        "ce_sequence", "ce_correlationid", "ce_causationid", "ce_actor", "content-type", "traceparent",
+        "ce_specversion",
+        "ce_id",
+        "ce_source",
+        "ce_type",
+        "ce_subject",
+        "ce_time",
+        "ce_dataschema",
+        "ce_sequence",
+        "ce_correlationid",
+        "ce_causationid",
+        "ce_actor",
+        "content-type",
+        "traceparent",
         "tracestate",
     ];
     match KNOWN.iter().find(|it| **it == name) {
@@ -191,7 +206,9 @@ impl ConsumerContext for Generations {
     fn pre_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         self.0.fetch_add(1, Ordering::AcqRel);
         match rebalance {
-            Rebalance::Assign(partitions) => tracing::info!(count = partitions.count(), "partitions assigned"),
+            Rebalance::Assign(partitions) => {
+                tracing::info!(count = partitions.count(), "partitions assigned")
+            }
             Rebalance::Revoke(partitions) => tracing::info!(count = partitions.count(), "partitions revoked"),
             Rebalance::Error(error) => tracing::warn!(%error, "the rebalance failed"),
         }

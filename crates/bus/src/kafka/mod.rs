@@ -6,10 +6,10 @@ mod producer;
 
 use std::sync::Arc;
 
-pub use consumer::KafkaConsumer;
-pub use producer::KafkaProducer;
+pub(crate) use consumer::KafkaConsumer;
+pub(crate) use producer::KafkaProducer;
 use rdkafka::{
-    ClientConfig, ClientContext,
+    ClientConfig,
     admin::AdminClient,
     client::DefaultClientContext,
     config::{FromClientConfig, RDKafkaLogLevel},
@@ -75,13 +75,4 @@ impl From<KafkaError> for Error {
 /// such, and not as an error for every attempt.
 fn log_connection_trouble(error: &KafkaError, reason: &str) {
     tracing::debug!(%error, reason, "the Kafka client reports");
-}
-
-/// The context of clients that need no callback but for the log.
-struct Quiet;
-
-impl ClientContext for Quiet {
-    fn error(&self, error: KafkaError, reason: &str) {
-        log_connection_trouble(&error, reason);
-    }
 }

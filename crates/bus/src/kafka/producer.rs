@@ -7,7 +7,9 @@ use rdkafka::{
     ClientConfig, ClientContext,
     error::KafkaError,
     message::{DeliveryResult, OwnedHeaders},
-    producer::{BaseRecord, NoCustomPartitioner, Producer as _, ProducerContext, PurgeConfig, ThreadedProducer},
+    producer::{
+        BaseRecord, NoCustomPartitioner, Producer as _, ProducerContext, PurgeConfig, ThreadedProducer,
+    },
     types::RDKafkaErrorCode,
 };
 use tokio::sync::oneshot;
@@ -96,7 +98,22 @@ impl Batch {
     }
 
     fn fail(&self, error: &KafkaError) {
-        self.resolve(Err(DeliveryError { reason: error.to_string() }));
+        use RDKafkaErrorCode as Code;
+        let refused = matches!(
+            error.rdkafka_error_code(),
+            Some(
+                Code::MessageSizeTooLarge
+                    | Code::InvalidMessageSize
+                    | Code::InvalidMessage
+                    | Code::InvalidRecord
+                    | Code::UnknownTopic
+                    | Code::UnknownTopicOrPartition
+                    | Code::UnknownPartition
+                    | Code::InvalidTopic
+                    | Code::PolicyViolation
+            )
+        );
+        self.resolve(Err(DeliveryError { reason: error.to_string(), refused }));
     }
 
     fn resolve(&self, outcome: Result<(), DeliveryError>) {

@@ -1,0 +1,179 @@
+//! Commands, answers and due deadlines: one queue, committed in groups.
+//!
+//! What is submitted while a transaction is under way goes into the next one together, so that an idle
+//! service adds no wait and a busy one shares its commits.
+
+use std::{sync::Arc, time::Duration};
+
+use opentelemetry::KeyValue;
+use sqlx::postgres::PgConnectOptions;
+use tokio::sync::{
+    mpsc::{self, error::TrySendError},
+    oneshot,
+};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::{
+    database::Link,
+    deadline::DeadlineId,
+    decider::{Cause, Decider},
+    idempotency::IdempotencyKey,
+    unit::{Item, Origin, Outcome, Unit},
+};
+
+/// Why a command was not carried out.
+#[derive(Debug)]
+pub enum Rejected<R> {
+    /// The decider refused it.
+    Refused(R),
+    /// Its idempotency key was used for something else.
+    KeyReused,
+    /// The queue is full: try again later.
+    Overloaded,
+    /// The database is away, or the service is stopping. Whether the command was carried out is not known;
+    /// asked again under the same idempotency key it is carried out once.
+    Unavailable,
+    /// It cannot be carried out; the reason is for the log, not for the client.
+    Failed(String),
+}
+
+type Answer<D> = Result<Option<<D as Decider>::Reply>, Rejected<<D as Decider>::Refusal>>;
+
+pub(crate) struct Submission<D: Decider> {
+    item: Item<D>,
+    answer: oneshot::Sender<Answer<D>>,
+}
+
+/// Where commands are submitted; cheap to clone.
+pub struct Commands<D: Decider> {
+    queue: mpsc::Sender<Submission<D>>,
+}
+
+impl<D: Decider> Clone for Commands<D> {
+    fn clone(&self) -> Self {
+        Self { queue: self.queue.clone() }
+    }
+}
+
+impl<D: Decider> Commands<D> {
+    pub(crate) fn new(depth: usize) -> (Self, mpsc::Receiver<Submission<D>>) {
+        let (queue, submissions) = mpsc::channel(depth);
+        (Self { queue }, submissions)
+    }
+
+    /// Carries out a command and returns the decider's reply, once it is committed.
+    pub async fn submit(
+        &self,
+        input: D::Input,
+        cause: Cause,
+        key: Option<IdempotencyKey>,
+    ) -> Result<D::Reply, Rejected<D::Refusal>> {
+        let item = Item { origin: Origin::Command { key }, input: Ok(input), cause };
+        let (answer, answered) = oneshot::channel();
+        self.queue.try_send(Submission { item, answer }).map_err(|error| match error {
+            TrySendError::Full(_) => Rejected::Overloaded,
+            TrySendError::Closed(_) => Rejected::Unavailable,
+        })?;
+        let reply = answered.await.unwrap_or(Err(Rejected::Unavailable))?;
+        reply.ok_or_else(|| Rejected::Failed("the decider has no reply to this command".into()))
+    }
+
+    /// Applies the answer of an effect; `Err` says why it has to be asked again.
+    pub(crate) async fn submit_answer(&self, id: Uuid, input: D::Input, cause: Cause) -> Result<(), String> {
+        self.wait(Item { origin: Origin::Effect(id), input: Ok(input), cause }).await
+    }
+
+    /// Hands in a deadline that seems to be due. `false`: it could not be taken.
+    pub(crate) async fn submit_due(&self, id: DeadlineId, input: D::Input, cause: Cause) -> bool {
+        let named = format!("{} of {}", id.1, id.0);
+        let taken = self.wait(Item { origin: Origin::Deadline(id), input: Ok(input), cause }).await;
+        if let Err(error) = &taken {
+            tracing::warn!(error, deadline = named, "a due deadline could not be taken");
+        }
+        taken.is_ok()
+    }
+
+    async fn wait(&self, item: Item<D>) -> Result<(), String> {
+        let (answer, answered) = oneshot::channel();
+        let stopping = || "the service is stopping".to_owned();
+        self.queue.send(Submission { item, answer }).await.map_err(|_| stopping())?;
+        match answered.await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(Rejected::Failed(error))) => Err(error),
+            Ok(Err(_)) => Err("the database is not available".to_owned()),
+            Err(_) => Err(stopping()),
+        }
+    }
+}
+
+/// How long a new attempt at the database is put off after a failed one, so that an outage is answered with
+/// refusals and not with a queue.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Carries out what is submitted, until `shutdown` and until the queue is empty then.
+pub(crate) async fn run<D: Decider>(
+    mut queue: mpsc::Receiver<Submission<D>>,
+    unit: Arc<Unit<D>>,
+    options: PgConnectOptions,
+    batch_size: usize,
+    shutdown: CancellationToken,
+) {
+    let mut link = Link::new(options);
+    let mut waiting = Vec::with_capacity(batch_size);
+    loop {
+        tokio::select! {
+            biased;
+            () = shutdown.cancelled(), if !queue.is_closed() => queue.close(),
+            count = queue.recv_many(&mut waiting, batch_size) => {
+                if count == 0 {
+                    return;
+                }
+                let (mut items, answers): (Vec<_>, Vec<_>) =
+                    waiting.drain(..).map(|it| (it.item, it.answer)).unzip();
+                if !carry_out(&unit, &mut link, &mut items, answers).await {
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+}
+
+/// Answers each submission with what became of it. `false`: the database was not available.
+async fn carry_out<D: Decider>(
+    unit: &Unit<D>,
+    link: &mut Link,
+    items: &mut [Item<D>],
+    answers: Vec<oneshot::Sender<Answer<D>>>,
+) -> bool {
+    let mut outcomes = Vec::with_capacity(items.len());
+    let result = match link.get().await {
+        Ok(connection) => unit.run(connection, items, &mut outcomes).await,
+        Err(error) => Err(error),
+    };
+    if let Err(error) = &result {
+        link.drop_connection();
+        tracing::warn!(%error, count = answers.len() - outcomes.len(), "commands not carried out");
+    }
+    // Outcomes there are for a beginning of the items: those whose transaction has committed.
+    let mut outcomes = outcomes.into_iter();
+    for answer in answers {
+        let outcome = match outcomes.next() {
+            Some(Outcome::Done(reply)) => Ok(reply),
+            Some(Outcome::Duplicate | Outcome::Parked) => Ok(None),
+            Some(Outcome::Refused(refusal)) => Err(Rejected::Refused(refusal)),
+            Some(Outcome::KeyReused) => Err(Rejected::KeyReused),
+            Some(Outcome::Failed(error)) => Err(Rejected::Failed(error)),
+            None => Err(Rejected::Unavailable),
+        };
+        let named = match &outcome {
+            Ok(_) => "done",
+            Err(Rejected::Refused(_) | Rejected::KeyReused) => "refused",
+            Err(Rejected::Failed(_)) => "failed",
+            Err(Rejected::Overloaded | Rejected::Unavailable) => "unavailable",
+        };
+        unit.metrics.commands.add(1, &[unit.metrics.service.clone(), KeyValue::new("outcome", named)]);
+        let _ = answer.send(outcome);
+    }
+    result.is_ok()
+}

@@ -1,0 +1,205 @@
+//! Consuming: polled batches go through the unit of work; their offsets are stored after the commit.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use bus::{Bus, Consumer, Envelope, Malformed, Received};
+use events::{EventType, NotAType, Unreadable};
+use opentelemetry::KeyValue;
+use sqlx::postgres::PgConnectOptions;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    database::{Link, backoff},
+    dead_letter::{self, Poison},
+    decider::{Arrival, Cause, Decider},
+    health::Part,
+    mutant::Mutant,
+    unit::{Item, Origin, Outcome, Unit},
+};
+
+/// One consumer of a service: a member of its group, with a connection of its own.
+pub(crate) struct Worker<D: Decider> {
+    pub(crate) index: usize,
+    pub(crate) unit: Arc<Unit<D>>,
+    pub(crate) bus: Bus,
+    pub(crate) group: String,
+    pub(crate) topics: Vec<String>,
+    pub(crate) instance: Option<String>,
+    pub(crate) options: PgConnectOptions,
+    pub(crate) batch_size: usize,
+}
+
+/// Under load a batch is let grow for this long, which costs less than the transactions that it saves.
+const GATHER: Duration = Duration::from_millis(3);
+/// The last batch had at least this many records: there is load.
+const LOADED: usize = 24;
+/// A poll is given up after this time, to show that the worker is alive when nothing arrives.
+const HEARTBEAT: Duration = Duration::from_secs(3);
+
+impl<D: Decider> Worker<D> {
+    pub(crate) async fn run(self, shutdown: CancellationToken) -> Result<(), bus::Error> {
+        let mut consumer = self.bus.consumer(&self.group, &self.topics, self.instance.as_deref())?;
+        let mut link = Link::new(self.options.clone());
+        let mut gather = Duration::ZERO;
+        while !shutdown.is_cancelled() {
+            let records = tokio::select! {
+                () = shutdown.cancelled() => break,
+                polled = tokio::time::timeout(HEARTBEAT, consumer.poll(self.batch_size, gather)) => match polled {
+                    Ok(polled) => polled?,
+                    Err(_) => Vec::new(),
+                },
+            };
+            self.unit.health.progress(Part::Consumer(self.index));
+            gather = if records.len() >= LOADED { GATHER } else { Duration::ZERO };
+            if !records.is_empty() && !self.process(records, &mut link, &consumer, &shutdown).await {
+                break;
+            }
+        }
+        consumer.close().await;
+        Ok(())
+    }
+
+    /// Applies a batch, as often as it takes. `false`: stopped before it was done.
+    async fn process(
+        &self,
+        records: Vec<Received>,
+        link: &mut Link,
+        consumer: &Consumer,
+        shutdown: &CancellationToken,
+    ) -> bool {
+        let positions: Vec<Received> = last_positions(&records);
+        if self.unit.mutation.is(Mutant::OffsetBeforeCommit) {
+            consumer.store(&positions);
+        }
+        let (mut items, skipped) = self.read(records);
+        let mut pauses = backoff();
+        while !items.is_empty() {
+            let mut outcomes = Vec::with_capacity(items.len());
+            let result = match link.get().await {
+                Ok(connection) => self.unit.run(connection, &mut items, &mut outcomes).await,
+                Err(error) => Err(error),
+            };
+            self.count(&items, &outcomes);
+            let Err(error) = result else { break };
+            link.drop_connection();
+            // What is committed is left out the next time; the inbox would do the same.
+            items.drain(..outcomes.len());
+            tracing::warn!(%error, len = items.len(), "the batch is begun again when the database is back");
+            self.unit.metrics.retries.add(1, &[self.service(), KeyValue::new("reason", "database")]);
+            tokio::select! {
+                () = shutdown.cancelled() => return false,
+                () = tokio::time::sleep(pauses.next().unwrap_or(GATHER)) => {}
+            }
+        }
+        consumer.store(&positions);
+        self.unit.metrics.skipped.add(skipped, &[self.service()]);
+        self.unit.health.progress(Part::Consumer(self.index));
+        true
+    }
+
+    fn service(&self) -> KeyValue {
+        self.unit.metrics.service.clone()
+    }
+
+    /// The records that concern this service, as items, and how many do not.
+    fn read(&self, records: Vec<Received>) -> (Vec<Item<D>>, u64) {
+        let mut items = Vec::with_capacity(records.len());
+        let mut skipped = 0;
+        for record in records {
+            let input = match read(&self.unit.decider, &record) {
+                Ok(None) => {
+                    skipped += 1;
+                    continue;
+                }
+                Ok(Some((input, cause))) => (Ok(input), cause),
+                Err(poison) => (Err(poison), cause_of_unreadable::<D>(&record)),
+            };
+            items.push(Item { origin: Origin::Event(record), input: input.0, cause: input.1 });
+        }
+        (items, skipped)
+    }
+
+    fn count(&self, items: &[Item<D>], outcomes: &[Outcome<D>]) {
+        let mut applied: HashMap<String, u64> = HashMap::new();
+        let mut duplicates = 0;
+        for (item, outcome) in items.iter().zip(outcomes) {
+            match (&item.origin, outcome) {
+                (Origin::Event(record), Outcome::Done(_)) => {
+                    let name = record.header("ce_type").map_or("structured".into(), String::from_utf8_lossy);
+                    match applied.get_mut(&*name) {
+                        Some(count) => *count += 1,
+                        None => drop(applied.insert(name.into_owned(), 1)),
+                    }
+                }
+                (_, Outcome::Duplicate) => duplicates += 1,
+                _ => {}
+            }
+        }
+        for (name, count) in applied {
+            self.unit.metrics.consumed.add(count, &[self.service(), KeyValue::new("type", name)]);
+        }
+        if duplicates > 0 {
+            self.unit.metrics.duplicates.add(duplicates, &[self.service()]);
+        }
+    }
+}
+
+/// The positions to be stored once the batch is done, without the bytes of its records.
+fn last_positions(records: &[Received]) -> Vec<Received> {
+    let mut last: HashMap<(&str, i32), &Received> = HashMap::new();
+    for record in records {
+        last.insert((&record.topic, record.partition), record);
+    }
+    last.into_values().map(Received::position).collect()
+}
+
+/// Reads a record; `None` is for an event that the decider does not handle, told by its type alone.
+fn read<D: Decider>(decider: &D, record: &Received) -> Result<Option<(D::Input, Cause)>, Poison> {
+    let malformed = |error: Malformed| Poison::new("malformed", error);
+    let envelope = Envelope::open(record).map_err(malformed)?;
+    let ce_type = envelope.event_type().map_err(malformed)?.to_owned();
+    let event_type = match EventType::parse(&ce_type) {
+        Ok(it) => it,
+        Err(NotAType::Foreign) => return Ok(None),
+        // Version 0 is one that nobody reads: poison to whoever handles the name.
+        Err(NotAType::Version { name }) => EventType { name, version: 0 },
+    };
+    let data = envelope.data().unwrap_or_default();
+    let arrival = Arrival { name: event_type.name, version: event_type.version, data };
+    let read = decider.read(&arrival);
+    if let Ok(None) = read {
+        return Ok(None);
+    }
+    // From here on the event concerns this service: whatever is wrong with it is poison.
+    let event = envelope.read().map_err(malformed)?;
+    let Some(input) = read.map_err(unreadable)? else { return Ok(None) };
+    let cause = Cause {
+        id: event.id,
+        correlation_id: event.correlation_id.unwrap_or(event.id),
+        actor: format!("service:{}", D::SERVICE).into(),
+        trace: event.trace.into_owned(),
+    };
+    Ok(Some((input, cause)))
+}
+
+fn unreadable(error: Unreadable) -> Poison {
+    let cause = match &error {
+        Unreadable::Version { .. } => "unknown-version",
+        _ => "undecodable",
+    };
+    Poison::new(cause, error)
+}
+
+/// The id of a message that could not be read: its own, where that much can be read, so that it parks once
+/// however often it arrives.
+fn cause_of_unreadable<D: Decider>(record: &Received) -> Cause {
+    let own =
+        record.header("ce_id").and_then(|it| std::str::from_utf8(it).ok()).and_then(|it| it.parse().ok());
+    let id = own.unwrap_or_else(|| dead_letter::id_of_position(record));
+    Cause {
+        id,
+        correlation_id: id,
+        actor: format!("service:{}", D::SERVICE).into(),
+        trace: bus::cloud_event::trace(record).into_owned(),
+    }
+}

@@ -1,0 +1,95 @@
+use std::{future::Future, time::Duration};
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use sqlx::{Connection, PgConnection, PgPool, postgres::PgConnectOptions};
+
+/// The options of every connection of a service to its database.
+///
+/// Sequential scans and JIT are off: the tables are young or nearly empty when they are planned for, and a
+/// plan with a scan costs half of the database's time once they are not.
+pub fn connect_options(database_url: &str, application: &str) -> sqlx::Result<PgConnectOptions> {
+    let options: PgConnectOptions = database_url.parse()?;
+    Ok(options.application_name(application).options([
+        ("enable_seqscan", "off"),
+        ("jit", "off"),
+        ("statement_timeout", "30s"),
+        ("lock_timeout", "10s"),
+        ("idle_in_transaction_session_timeout", "30s"),
+        ("tcp_user_timeout", "10000"),
+        ("tcp_keepalives_idle", "10"),
+        ("client_connection_check_interval", "5s"),
+    ]))
+}
+
+/// Creates or upgrades the schema `engine`. Safe to be run by several processes at once.
+pub async fn migrate(pool: &PgPool) -> Result<(), sqlx::migrate::MigrateError> {
+    let mut migrator = sqlx::migrate!("./migrations");
+    // The services keep their own migrations in the default table of the same database.
+    migrator.dangerous_set_table_name("_engine_migrations");
+    migrator.run(pool).await
+}
+
+/// Pauses between attempts at something that is away: 50 ms to 2 s, with jitter, without an end.
+pub(crate) fn backoff() -> impl Iterator<Item = Duration> {
+    ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(50))
+        .with_max_delay(Duration::from_secs(2))
+        .with_jitter()
+        .without_max_times()
+        .build()
+}
+
+/// Waits out what is away: asks until it answers, and says so once.
+pub(crate) async fn wait_for<T, E: std::fmt::Display, F: Future<Output = Result<T, E>>>(
+    what: &str,
+    mut ask: impl FnMut() -> F,
+) -> T {
+    let mut pauses = backoff();
+    let mut said = false;
+    loop {
+        match ask().await {
+            Ok(it) => {
+                if said {
+                    tracing::info!("{what}: available again");
+                }
+                return it;
+            }
+            Err(error) if !said => {
+                tracing::warn!(%error, "{what}: waiting for it");
+                said = true;
+            }
+            Err(error) => tracing::debug!(%error, "{what}: still waiting"),
+        }
+        tokio::time::sleep(pauses.next().unwrap_or(Duration::from_secs(2))).await;
+    }
+}
+
+/// A connection of one task's own, opened when it is needed and thrown away when it has failed.
+pub(crate) struct Link {
+    options: PgConnectOptions,
+    connection: Option<PgConnection>,
+}
+
+impl Link {
+    pub(crate) fn new(options: PgConnectOptions) -> Self {
+        Self { options, connection: None }
+    }
+
+    /// The open connection, or a new one; at most 5 s of trying.
+    pub(crate) async fn get(&mut self) -> sqlx::Result<&mut PgConnection> {
+        if self.connection.is_none() {
+            let connect = PgConnection::connect_with(&self.options);
+            let connected = tokio::time::timeout(Duration::from_secs(5), connect).await;
+            self.connection = Some(connected.map_err(|_| sqlx::Error::PoolTimedOut)??);
+        }
+        match &mut self.connection {
+            Some(connection) => Ok(connection),
+            None => Err(sqlx::Error::PoolClosed),
+        }
+    }
+
+    /// After an error: what state the connection is in is not known.
+    pub(crate) fn drop_connection(&mut self) {
+        self.connection = None;
+    }
+}

@@ -1,0 +1,48 @@
+//! What a failure of a batch calls for.
+
+/// Why a batch did not commit.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Fault {
+    #[error(transparent)]
+    Sql(#[from] sqlx::Error),
+    /// Some input of the batch cannot be carried out; which one is found by bisection.
+    #[error("{0}")]
+    Input(String),
+}
+
+/// What to do about it.
+#[derive(Debug, PartialEq, Eq, Clone, Copy)]
+pub(crate) enum Remedy {
+    /// The database is away or in trouble: the same again, later. Nothing is wrong with the inputs.
+    Wait,
+    /// Another transaction was faster: load again and decide anew.
+    Again,
+    /// A statement failed for one input's sake.
+    Bisect,
+}
+
+impl Fault {
+    /// By SQLSTATE class, <https://www.postgresql.org/docs/18/errcodes-appendix.html>. What is not known to be
+    /// an input's fault counts as trouble of the database: waiting loses nothing, a wrong dead letter might.
+    pub(crate) fn remedy(&self) -> Remedy {
+        let error = match self {
+            Self::Input(_) => return Remedy::Bisect,
+            Self::Sql(error) => error,
+        };
+        let code = match error {
+            sqlx::Error::Database(error) => error.code(),
+            // A value that cannot be sent at all (a string over the protocol's limit).
+            sqlx::Error::Encode(_) => return Remedy::Bisect,
+            _ => return Remedy::Wait,
+        };
+        match code.as_deref() {
+            // Serialisation failure, deadlock, lock timeout; the same row created twice at once.
+            Some("40001" | "40P01" | "55P03" | "23505") => Remedy::Again,
+            // Data exception; integrity constraint; program limit (an index row too large).
+            Some(code) if ["22", "23", "54"].contains(&&code[..2]) => Remedy::Bisect,
+            // A trigger or function of the service's own raised.
+            Some("P0001") => Remedy::Bisect,
+            _ => Remedy::Wait,
+        }
+    }
+}

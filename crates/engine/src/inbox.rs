@@ -1,0 +1,68 @@
+//! The inbox: an event id that is in it has had its effect.
+
+use std::collections::HashSet;
+
+use sqlx::{AssertSqlSafe, PgPool};
+use sqlx::{PgConnection, Row};
+use time::{Duration, OffsetDateTime};
+use uuid::Uuid;
+
+/// Puts `ids` into the inbox and returns those that were not there: the ones to be processed.
+///
+/// A transaction that has claimed one of them and is still open is waited for. The ids are claimed in
+/// sorted order, so that two batches with the same ids wait for each other in one direction only.
+pub(crate) async fn claim(
+    tx: &mut PgConnection,
+    consumer: &str,
+    ids: &[Uuid],
+) -> sqlx::Result<HashSet<Uuid>> {
+    if ids.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let mut ids = ids.to_vec();
+    ids.sort_unstable();
+    ids.dedup();
+    let rows = sqlx::query(
+        "insert into engine.inbox (event_id, consumer) select unnest($1::uuid[]), $2
+         on conflict do nothing returning event_id",
+    )
+    .bind(&ids)
+    .bind(consumer)
+    .fetch_all(tx)
+    .await?;
+    rows.iter().map(|row| row.try_get(0)).collect()
+}
+
+/// Days for which partitions are kept ahead, so that a service whose housekeeping stands still for a while
+/// does not fill the default partition.
+const DAYS_AHEAD: i64 = 7;
+
+/// Creates the partitions from yesterday to a week ahead that are not there yet. UUIDv7 begins with
+/// milliseconds since 1970 in 48 bits (RFC 9562, 5.7), so a day is a range of ids.
+pub(crate) async fn create_partitions(pool: &PgPool, today: OffsetDateTime) -> sqlx::Result<()> {
+    for day in -1..=DAYS_AHEAD {
+        let from = (today + Duration::days(day)).replace_time(time::Time::MIDNIGHT);
+        let to = from + Duration::days(1);
+        let name = format!("inbox_{:04}{:02}{:02}", from.year(), u8::from(from.month()), from.day());
+        let (low, high) = (first_id(from), first_id(to));
+        let statement = format!(
+            "create table if not exists engine.{name} partition of engine.inbox
+             for values from ('{low}') to ('{high}')"
+        );
+        // Two processes at once, or ids of that day that are in the default partition already: the rows
+        // are as safe there, they are only not dropped by the day.
+        if let Err(error) = sqlx::raw_sql(AssertSqlSafe(statement)).execute(pool).await {
+            match error.as_database_error().and_then(|it| it.code()).as_deref() {
+                Some("42P07" | "23505" | "23514") => tracing::debug!(%error, name, "partition not created"),
+                _ => return Err(error),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The lowest UUIDv7 of a moment.
+fn first_id(at: OffsetDateTime) -> Uuid {
+    let milliseconds = (at.unix_timestamp_nanos() / 1_000_000) as u128;
+    Uuid::from_u128(milliseconds << 80)
+}

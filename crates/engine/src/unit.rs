@@ -1,0 +1,455 @@
+//! The unit of work: a batch of inputs, one transaction.
+
+use std::{
+    collections::HashSet,
+    ops::Range,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bus::Received;
+use events::Timestamp;
+use opentelemetry::KeyValue;
+use sqlx::{Connection, PgConnection};
+use time::OffsetDateTime;
+use tokio::sync::{Notify, mpsc};
+use uuid::Uuid;
+
+use crate::{
+    dead_letter::{self, Letter, Poison},
+    deadline::{self, DeadlineId},
+    decider::{Cause, Decider, Decision, Declined, Recorded},
+    effect::{self, Call},
+    fault::{Fault, Remedy},
+    health::{Health, Part},
+    idempotency::{self, IdempotencyKey, Known},
+    inbox,
+    metrics::Metrics,
+    mutant::{Mutant, Mutation},
+    outbox::{self, MAX_EVENT_BYTES, OutboxRow},
+    trace::Spans,
+};
+
+/// An input on its way into a transaction.
+pub(crate) struct Item<D: Decider> {
+    pub(crate) origin: Origin,
+    /// What could not be read is parked in its place in the order.
+    pub(crate) input: Result<D::Input, Poison>,
+    pub(crate) cause: Cause,
+}
+
+/// Where an input comes from, which is also how it is kept from being applied twice.
+pub(crate) enum Origin {
+    Event(Received),
+    Command { key: Option<IdempotencyKey> },
+    Effect(Uuid),
+    Deadline(DeadlineId),
+}
+
+/// What became of an input.
+pub(crate) enum Outcome<D: Decider> {
+    Done(Option<D::Reply>),
+    /// It was applied before.
+    Duplicate,
+    Parked,
+    Refused(D::Refusal),
+    KeyReused,
+    /// It cannot be applied; for what is not an event.
+    Failed(String),
+}
+
+/// What carries out the batches of a service.
+pub(crate) struct Unit<D> {
+    pub(crate) decider: D,
+    pub(crate) metrics: Metrics,
+    pub(crate) health: Health,
+    pub(crate) traced: bool,
+    pub(crate) mutation: Mutation,
+    pub(crate) relay: Arc<Notify>,
+    pub(crate) deadlines: Arc<Notify>,
+    pub(crate) calls: mpsc::Sender<Call>,
+}
+
+/// What an open transaction knows of the batch's inputs.
+struct Claims {
+    fresh: HashSet<Uuid>,
+    parked: HashSet<Vec<u8>>,
+    replies: Known,
+    answered: HashSet<Uuid>,
+    due: HashSet<DeadlineId>,
+}
+
+/// What a batch writes.
+struct Written<'i, E> {
+    at: Timestamp,
+    events: Vec<Recorded<E>>,
+    outbox: Vec<OutboxRow>,
+    calls: Vec<Call>,
+    deadlines: deadline::Changes,
+    letters: Vec<Letter<'i>>,
+    keys: Vec<(&'i IdempotencyKey, String)>,
+}
+
+/// How often a batch, and then each half of it, is begun again for a conflict. What still conflicts when it
+/// is alone is poison.
+const CONFLICTS: u32 = 6;
+
+impl<D: Decider> Unit<D> {
+    /// Applies `items` in their order and appends their outcomes. On an error the outcomes are those of the
+    /// items that are committed; the others have had no effect.
+    pub(crate) async fn run(
+        &self,
+        connection: &mut PgConnection,
+        items: &mut [Item<D>],
+        outcomes: &mut Vec<Outcome<D>>,
+    ) -> sqlx::Result<()> {
+        let mut open: Vec<Range<usize>> = vec![0..items.len()];
+        while let Some(range) = open.pop() {
+            let mut conflicts = 0;
+            loop {
+                let fault = match self.attempt(connection, &items[range.clone()]).await {
+                    Ok(done) => {
+                        outcomes.extend(done);
+                        break;
+                    }
+                    Err(fault) => fault,
+                };
+                match (fault.remedy(), fault) {
+                    (Remedy::Wait, Fault::Sql(error)) => return Err(error),
+                    (Remedy::Again, fault) if conflicts < CONFLICTS => {
+                        conflicts += 1;
+                        self.count_retry("conflict");
+                        tracing::debug!(%fault, "decided anew after a conflict");
+                        tokio::time::sleep(Duration::from_millis(u64::from(conflicts * conflicts))).await;
+                    }
+                    (_, fault) if range.len() == 1 => {
+                        let item = &mut items[range.start];
+                        tracing::warn!(%fault, event.id = %item.cause.id, "an input cannot be applied");
+                        item.input = Err(Poison::new("refused-by-database", fault));
+                    }
+                    (_, fault) => {
+                        self.count_retry("bisected");
+                        tracing::debug!(%fault, len = range.len(), "the batch is halved");
+                        let middle = range.start + range.len() / 2;
+                        open.push(middle..range.end);
+                        open.push(range.start..middle);
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn count_retry(&self, reason: &'static str) {
+        self.metrics.retries.add(1, &[self.metrics.service.clone(), KeyValue::new("reason", reason)]);
+    }
+
+    async fn attempt(
+        &self,
+        connection: &mut PgConnection,
+        items: &[Item<D>],
+    ) -> Result<Vec<Outcome<D>>, Fault> {
+        let begun = Instant::now();
+        let spans = Spans::start(self.traced, D::SERVICE, items.iter().map(|it| &it.cause));
+        let mut tx = connection.begin().await?;
+        let mut claims = self.claim(&mut tx, items).await?;
+        let inputs: Vec<&D::Input> =
+            items.iter().filter(|it| claims.may_apply(it)).filter_map(|it| it.input.as_ref().ok()).collect();
+        let mut world = self.decider.load(&mut tx, &inputs).await?;
+        claims.take_turns(&mut tx, items).await?;
+        let mut written = Written::new();
+        let mut outcomes = Vec::with_capacity(items.len());
+        for (index, item) in items.iter().enumerate() {
+            outcomes.push(self.step(&mut world, &mut claims, item, (&spans, index), &mut written)?);
+        }
+        self.save(&mut tx, &world, &written).await?;
+        tx.commit().await?;
+        let elapsed = begun.elapsed().as_secs_f64();
+        self.metrics.transaction.record(elapsed, std::slice::from_ref(&self.metrics.service));
+        self.metrics.batch_size.record(items.len() as u64, std::slice::from_ref(&self.metrics.service));
+        self.health.progress(Part::Database);
+        self.after_commit(written);
+        Ok(outcomes)
+    }
+
+    async fn claim(&self, tx: &mut PgConnection, items: &[Item<D>]) -> sqlx::Result<Claims> {
+        let (mut ids, mut keys, mut idempotency) = (Vec::new(), Vec::new(), Vec::new());
+        for item in items {
+            match &item.origin {
+                Origin::Event(record) => {
+                    ids.push(item.cause.id);
+                    keys.push(record);
+                }
+                Origin::Command { key: Some(key) } => idempotency.push(key.key.as_str()),
+                _ => {}
+            }
+        }
+        let fresh = if self.mutation.is(Mutant::NoInbox) {
+            ids.iter().copied().collect()
+        } else {
+            inbox::claim(tx, D::SERVICE, &ids).await?
+        };
+        let keys: Vec<_> = keys.into_iter().map(dead_letter::parking_key).collect();
+        let keys: Vec<&[u8]> = keys.iter().map(AsRef::as_ref).collect();
+        Ok(Claims {
+            fresh,
+            parked: dead_letter::parked(tx, D::SERVICE, &keys).await?,
+            replies: idempotency::known(tx, &idempotency).await?,
+            answered: HashSet::new(),
+            due: HashSet::new(),
+        })
+    }
+
+    /// Takes one input as far as it goes.
+    fn step<'i>(
+        &self,
+        world: &mut D::World,
+        claims: &mut Claims,
+        item: &'i Item<D>,
+        (spans, index): (&Spans, usize),
+        written: &mut Written<'i, D::Event>,
+    ) -> Result<Outcome<D>, Fault> {
+        match &item.origin {
+            Origin::Event(_) if !claims.fresh.remove(&item.cause.id) => return Ok(Outcome::Duplicate),
+            Origin::Event(record) if claims.parked.contains(&*dead_letter::parking_key(record)) => {
+                written.park(item, record, None);
+                return Ok(Outcome::Parked);
+            }
+            Origin::Effect(id) if !claims.answered.remove(id) => return Ok(Outcome::Duplicate),
+            Origin::Deadline(id) if !claims.due.remove(id) => return Ok(Outcome::Duplicate),
+            Origin::Command { key: Some(key) } => match claims.replies.get(&key.key) {
+                Some((fingerprint, _)) if *fingerprint != key.fingerprint => return Ok(Outcome::KeyReused),
+                Some((_, reply)) => return stored(reply),
+                None => {}
+            },
+            _ => {}
+        }
+        let verdict = match &item.input {
+            Ok(input) => self.decide(world, input, written.at),
+            Err(poison) => Verdict::Poison(poison.clone()),
+        };
+        match (verdict, &item.origin) {
+            (Verdict::Decided(decision), _) => {
+                let cause = Cause { trace: spans.trace(index, &item.cause), ..item.cause.clone() };
+                self.apply(world, decision, &cause, written)?;
+                self.reply(world, claims, item, written)
+            }
+            (Verdict::Refused(refusal), Origin::Command { .. }) => Ok(Outcome::Refused(refusal)),
+            (Verdict::Refused(_), _) => Err(Fault::Input("only a command can be refused".into())),
+            (Verdict::Poison(poison), Origin::Event(record)) => {
+                claims.parked.insert(dead_letter::parking_key(record).into_owned());
+                written.park(item, record, Some(poison));
+                Ok(Outcome::Parked)
+            }
+            (Verdict::Poison(poison), _) => Ok(Outcome::Failed(poison.error)),
+        }
+    }
+
+    fn decide(&self, world: &D::World, input: &D::Input, at: Timestamp) -> Verdict<D> {
+        // The world is only read here, so that a panic leaves it as it was.
+        match catch_unwind(AssertUnwindSafe(|| self.decider.decide(world, input, at))) {
+            Ok(Ok(decision)) => Verdict::Decided(decision),
+            Ok(Err(Declined::Refused(refusal))) => Verdict::Refused(refusal),
+            Ok(Err(Declined::Impossible(reason))) => Verdict::Poison(Poison::new("impossible", reason)),
+            Err(panic) => Verdict::Poison(Poison::new("panic", message(&*panic))),
+        }
+    }
+
+    /// Writes down what was decided, and lets the world follow.
+    fn apply(
+        &self,
+        world: &mut D::World,
+        decision: Decision<D::Event>,
+        cause: &Cause,
+        written: &mut Written<'_, D::Event>,
+    ) -> Result<(), Fault> {
+        for event in decision.events {
+            let id = Uuid::now_v7();
+            let publication = catch_unwind(AssertUnwindSafe(|| {
+                self.decider.evolve(world, &event);
+                self.decider.publish(world, &event)
+            }));
+            // The world may be half changed: the batch begins anew without this input.
+            let publication = publication.map_err(|panic| Fault::Input(message(&*panic)))?;
+            if let Some(it) = publication {
+                if it.data.len() > MAX_EVENT_BYTES {
+                    let size = it.data.len();
+                    return Err(Fault::Input(format!(
+                        "{} of {size} B is over {MAX_EVENT_BYTES} B",
+                        it.r#type
+                    )));
+                }
+                written.outbox.push(OutboxRow {
+                    event_id: id,
+                    aggregate_type: it.aggregate.name().into(),
+                    aggregate_id: it.key,
+                    r#type: it.r#type.into(),
+                    sequence: Some(it.sequence),
+                    occurred_at: written.at,
+                    correlation_id: Some(cause.correlation_id),
+                    causation_id: Some(cause.id),
+                    actor: Some(cause.actor.clone()),
+                    trace: cause.trace.clone(),
+                    headers: None,
+                    payload: Some(it.data),
+                });
+            }
+            written.events.push(Recorded {
+                id,
+                event,
+                at: written.at,
+                correlation_id: cause.correlation_id,
+                causation_id: cause.id,
+                actor: cause.actor.clone(),
+            });
+        }
+        written.calls.extend(decision.effects.into_iter().map(|effect| Call {
+            id: Uuid::now_v7(),
+            key: effect.key,
+            request: effect.request,
+            attempt: 1,
+            correlation_id: cause.correlation_id,
+            traceparent: cause.trace.parent.as_deref().map(str::to_owned),
+        }));
+        decision.deadlines.into_iter().for_each(|it| written.deadlines.add(it, cause));
+        Ok(())
+    }
+
+    /// The answer to a command; with an idempotency key it is kept.
+    fn reply<'i>(
+        &self,
+        world: &D::World,
+        claims: &mut Claims,
+        item: &'i Item<D>,
+        written: &mut Written<'i, D::Event>,
+    ) -> Result<Outcome<D>, Fault> {
+        let (Origin::Command { key }, Ok(input)) = (&item.origin, &item.input) else {
+            return Ok(Outcome::Done(None));
+        };
+        let reply = self.decider.reply(world, input);
+        if let (Some(key), Some(reply)) = (key, &reply) {
+            let reply = serde_json::to_string(reply).map_err(|error| Fault::Input(error.to_string()))?;
+            claims.replies.insert(key.key.clone(), (key.fingerprint.clone(), reply.clone()));
+            written.keys.push((key, reply));
+        }
+        Ok(Outcome::Done(reply))
+    }
+
+    async fn save(
+        &self,
+        tx: &mut PgConnection,
+        world: &D::World,
+        written: &Written<'_, D::Event>,
+    ) -> sqlx::Result<()> {
+        if !written.events.is_empty() {
+            self.decider.save(tx, world, &written.events).await?;
+        }
+        outbox::append(tx, &written.outbox).await?;
+        effect::save(tx, &written.calls).await?;
+        written.deadlines.save(tx).await?;
+        idempotency::save(tx, &written.keys).await?;
+        dead_letter::park(tx, D::SERVICE, &written.letters).await?;
+        let mirrored: Vec<_> = written.letters.iter().map(|it| dead_letter::mirror(D::SERVICE, it)).collect();
+        outbox::append(tx, &mirrored).await
+    }
+
+    /// Wakes whoever has something to do now; each of them would find it by itself later.
+    fn after_commit(&self, written: Written<'_, D::Event>) {
+        if !written.outbox.is_empty() || !written.letters.is_empty() {
+            self.relay.notify_one();
+        }
+        if written.deadlines.any_set() {
+            self.deadlines.notify_one();
+        }
+        for call in written.calls {
+            // A full queue is no loss: the row is found when its lease is over.
+            if self.calls.try_send(call).is_err() {
+                break;
+            }
+        }
+        for letter in &written.letters {
+            let cause = KeyValue::new("cause", letter.cause());
+            self.metrics.parked.add(1, &[self.metrics.service.clone(), cause]);
+            if letter.poison.is_some() {
+                tracing::warn!(
+                    event.id = %letter.event_id, topic = %letter.record.topic, letter.record.partition,
+                    letter.record.offset, cause = letter.cause(), error = letter.error(), "dead letter"
+                );
+            }
+        }
+    }
+}
+
+/// What a decision came to.
+enum Verdict<D: Decider> {
+    Decided(Decision<D::Event>),
+    Refused(D::Refusal),
+    Poison(Poison),
+}
+
+impl Claims {
+    /// Whether the world has to be loaded for an item.
+    fn may_apply<D: Decider>(&self, item: &Item<D>) -> bool {
+        match &item.origin {
+            Origin::Event(record) => {
+                self.fresh.contains(&item.cause.id)
+                    && !self.parked.contains(&*dead_letter::parking_key(record))
+            }
+            Origin::Command { key: Some(key) } => !self.replies.contains_key(&key.key),
+            _ => true,
+        }
+    }
+
+    /// Takes the rows of answers and deadlines, now that their aggregates are locked: in the other order,
+    /// an event that clears a deadline under the aggregate's lock would deadlock with it.
+    async fn take_turns<D: Decider>(&mut self, tx: &mut PgConnection, items: &[Item<D>]) -> sqlx::Result<()> {
+        let (mut answers, mut deadlines) = (Vec::new(), Vec::new());
+        for item in items {
+            match &item.origin {
+                Origin::Effect(id) => answers.push(*id),
+                Origin::Deadline(id) => deadlines.push(id),
+                _ => {}
+            }
+        }
+        self.answered = effect::claim(tx, &answers).await?;
+        self.due = deadline::claim(tx, &deadlines).await?.into_iter().collect();
+        Ok(())
+    }
+}
+
+impl<'i, E> Written<'i, E> {
+    fn new() -> Self {
+        Self {
+            // To the microsecond, as Postgres keeps it.
+            at: truncated(OffsetDateTime::now_utc()),
+            events: Vec::new(),
+            outbox: Vec::new(),
+            calls: Vec::new(),
+            deadlines: deadline::Changes::default(),
+            letters: Vec::new(),
+            keys: Vec::new(),
+        }
+    }
+
+    fn park<D: Decider>(&mut self, item: &Item<D>, record: &'i Received, poison: Option<Poison>) {
+        self.letters.push(Letter { record, event_id: item.cause.id, poison });
+    }
+}
+
+fn truncated(at: OffsetDateTime) -> OffsetDateTime {
+    at.replace_nanosecond(at.nanosecond() / 1_000 * 1_000).unwrap_or(at)
+}
+
+fn stored<D: Decider>(reply: &str) -> Result<Outcome<D>, Fault> {
+    match serde_json::from_str(reply) {
+        Ok(reply) => Ok(Outcome::Done(Some(reply))),
+        Err(error) => Ok(Outcome::Failed(format!("the stored reply cannot be read: {error}"))),
+    }
+}
+
+fn message(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|it| (*it).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "panicked".to_owned())
+}
