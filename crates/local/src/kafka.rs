@@ -196,6 +196,9 @@ share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 # A lone consumer does not wait for others to join its group.
 group.initial.rebalance.delay.ms=0
+# After a kill the controller refuses the broker until its old session is over: 9 s by default, on top of the start.
+broker.session.timeout.ms=5000
+broker.heartbeat.interval.ms=1000
 # The cleaner's buffer comes out of the heap, and its default (128 MB) is made for large brokers.
 log.cleaner.dedupe.buffer.size=16777216
 # Tests create and delete many topics.
