@@ -39,8 +39,8 @@ pub(crate) fn backoff() -> impl Iterator<Item = Duration> {
         .build()
 }
 
-/// Waits out what is away: asks until it answers, and says so once.
-pub(crate) async fn wait_for<T, E: std::fmt::Display, F: Future<Output = Result<T, E>>>(
+/// Waits out what is away: asks until it answers, with growing pauses, and says so once.
+pub async fn wait_for<T, E: std::fmt::Display, F: Future<Output = Result<T, E>>>(
     what: &str,
     mut ask: impl FnMut() -> F,
 ) -> T {

@@ -32,7 +32,7 @@ mod trace;
 mod unit;
 
 pub use command::{Commands, Rejected};
-pub use database::{connect_options, migrate};
+pub use database::{connect_options, migrate, wait_for};
 pub use deadline::Deadline;
 pub use decider::{Arrival, Cause, Decided, Decider, Decision, Declined, Publication, Recorded};
 pub use effect::{Effect, NoOutside, Outside, Unanswered};

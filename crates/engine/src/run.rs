@@ -49,22 +49,11 @@ pub struct Settings {
     pub instance_id: Option<String>,
     /// Whether spans are recorded.
     pub traced: bool,
-    #[cfg(feature = "mutants")]
-    pub mutant: Option<crate::Mutant>,
-}
-
-impl Settings {
-    fn mutation(&self) -> Mutation {
-        Mutation {
-            #[cfg(feature = "mutants")]
-            mutant: self.mutant,
-        }
-    }
 }
 
 /// One of an engine's tasks, to be supervised: if one ends before shutdown, the service is to end.
 pub struct Task {
-    pub name: String,
+    pub name: &'static str,
     pub future: BoxFuture<'static, Result<(), bus::Error>>,
 }
 
@@ -97,12 +86,21 @@ impl<D: Decider, O: Outside<Input = D::Input>> Engine<D, O> {
             metrics: Metrics::new(D::SERVICE),
             health: Health::new(settings.workers),
             traced: settings.traced,
-            mutation: settings.mutation(),
+            mutation: Mutation::default(),
             relay: Arc::new(Notify::new()),
             deadlines: Arc::new(Notify::new()),
             calls: call_sender,
         };
         Self { settings, unit: Arc::new(unit), outside: Arc::new(outside), commands, submissions, calls }
+    }
+
+    /// Takes a defence out, for a test that is to see it missing.
+    #[cfg(feature = "mutants")]
+    #[must_use]
+    pub fn with_mutant(mut self, mutant: crate::Mutant) -> Self {
+        let unit = Arc::get_mut(&mut self.unit).expect("an engine that has not begun");
+        unit.mutation = Mutation { mutant: Some(mutant) };
+        self
     }
 
     pub fn commands(&self) -> Commands<D> {
@@ -116,20 +114,20 @@ impl<D: Decider, O: Outside<Input = D::Input>> Engine<D, O> {
     /// The engine's tasks; each ends after `shutdown`.
     pub fn tasks(self, shutdown: CancellationToken) -> Vec<Task> {
         let mut tasks = Vec::new();
-        let mut task = |name: String, future| tasks.push(Task { name, future });
+        let mut task = |name: &'static str, future| tasks.push(Task { name, future });
         for index in 0..self.settings.workers {
             task(
-                format!("consumer-{index}"),
+                "consumer",
                 Box::pin(self.consume(index, shutdown.clone())) as BoxFuture<_>,
             );
         }
-        task("relay".into(), Box::pin(self.relay(shutdown.clone())));
-        task("probe".into(), Box::pin(self.probe(shutdown.clone())));
-        task("housekeeping".into(), Box::pin(self.keep_house(shutdown.clone())));
+        task("relay", Box::pin(self.relay(shutdown.clone())));
+        task("probe", Box::pin(self.probe(shutdown.clone())));
+        task("housekeeping", Box::pin(self.keep_house(shutdown.clone())));
         let Self { settings, unit, outside, commands, submissions, calls } = self;
         let due = deadline::watch(unit.clone(), settings.pool.clone(), commands.clone(), shutdown.clone());
         task(
-            "deadlines".into(),
+            "deadlines",
             Box::pin(async move {
                 due.await;
                 Ok(())
@@ -139,7 +137,7 @@ impl<D: Decider, O: Outside<Input = D::Input>> Engine<D, O> {
         let worker = effect::Worker { outside, pool: settings.pool, commands, metrics, fresh: calls };
         let performing = worker.run(shutdown.clone());
         task(
-            "effects".into(),
+            "effects",
             Box::pin(async move {
                 performing.await;
                 Ok(())
@@ -147,7 +145,7 @@ impl<D: Decider, O: Outside<Input = D::Input>> Engine<D, O> {
         );
         let carrying_out = command::run(submissions, unit, settings.options, settings.batch_size, shutdown);
         task(
-            "commands".into(),
+            "commands",
             Box::pin(async move {
                 carrying_out.await;
                 Ok(())

@@ -1,0 +1,183 @@
+//! What joins the chassis to the engine: the same for all services, so that none of them repeats it.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use bus::{Bus, Trace};
+use engine::{Cause, Commands, Decider, Engine, Outside, Rejected, Settings};
+use events::Aggregate;
+use sqlx::{PgPool, migrate::Migrator, postgres::PgPoolOptions};
+use tokio_util::sync::CancellationToken;
+use utoipa_axum::router::OpenApiRouter;
+use uuid::Uuid;
+
+use crate::{Config, Problem, Readiness, RequestContext, Tasks, http, telemetry};
+
+/// What a service brings along.
+pub struct Parts<D: Decider, O> {
+    pub decider: D,
+    /// Who performs its effects.
+    pub outside: O,
+    /// The topics that it reads.
+    pub reads: &'static [Aggregate],
+    /// Its own tables.
+    pub migrations: Migrator,
+    pub routes: fn(Api<D>) -> OpenApiRouter,
+}
+
+/// What a service's routes have at hand.
+pub struct Api<D: Decider> {
+    pub commands: Commands<D>,
+    /// For reading. What changes state goes through the commands.
+    pub pool: PgPool,
+}
+
+impl<D: Decider> Clone for Api<D> {
+    fn clone(&self) -> Self {
+        Self { commands: self.commands.clone(), pool: self.pool.clone() }
+    }
+}
+
+/// Connections for HTTP reads, effects and housekeeping. Consumers, commands and relay have one of their own
+/// each, so that none of them waits for another's.
+const POOL: u32 = 8;
+
+/// Runs a service on `bus` until `shutdown`.
+///
+/// The address is taken first. HTTP answers at once, with 503 where the database is needed and is not there
+/// yet; the rest begins when the database has answered and is migrated.
+pub async fn host<D, O>(
+    config: Config,
+    bus: Bus,
+    parts: Parts<D, O>,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()>
+where
+    D: Decider,
+    O: Outside<Input = D::Input>,
+{
+    let listener = http::bind(config.http_addr).await?;
+    tracing::info!(service = D::SERVICE, address = %listener.local_addr()?, "listening");
+    let options = engine::connect_options(&config.database_url, D::SERVICE).context("DATABASE_URL")?;
+    let pool = PgPoolOptions::new()
+        .max_connections(POOL)
+        .acquire_timeout(Duration::from_secs(2))
+        .connect_lazy_with(options.clone());
+    let traced = telemetry::traced();
+    let engine = Engine::new(
+        parts.decider,
+        parts.outside,
+        Settings {
+            options,
+            pool: pool.clone(),
+            bus,
+            topic_prefix: config.topic_prefix,
+            reads: parts.reads,
+            workers: config.workers,
+            batch_size: config.batch_size,
+            instance_id: config.instance_id,
+            traced,
+        },
+    );
+    let readiness = readiness(&engine.health());
+    let routes = (parts.routes)(Api { commands: engine.commands(), pool: pool.clone() });
+    let mut tasks = Tasks::new(shutdown);
+    tasks.spawn_intake("http", |stop| http::serve(D::SERVICE, listener, routes, readiness, stop));
+    let migrated = CancellationToken::new();
+    let migrations = Arc::new(parts.migrations);
+    let done = migrated.clone();
+    tasks.spawn("migration", |stop| async move {
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            () = engine::wait_for("Postgres", || migrate(&pool, &migrations)) => done.cancel(),
+        }
+        stop.cancelled().await;
+        Ok(())
+    });
+    let stop_engine = CancellationToken::new();
+    for task in engine.tasks(stop_engine.clone()) {
+        let (migrated, stop_engine) = (migrated.clone(), stop_engine.clone());
+        tasks.spawn(task.name, |stop| async move {
+            // Commands are carried out, or refused, from the beginning.
+            if task.name != "commands" {
+                tokio::select! {
+                    () = stop.cancelled() => return Ok(()),
+                    () = migrated.cancelled() => {}
+                }
+            }
+            tokio::pin! {
+                let running = task.future;
+            }
+            let ended = tokio::select! {
+                ended = &mut running => ended,
+                () = stop.cancelled() => {
+                    stop_engine.cancel();
+                    running.await
+                }
+            };
+            ended.map_err(Into::into)
+        });
+    }
+    tasks.wait().await
+}
+
+async fn migrate(pool: &PgPool, migrations: &Migrator) -> anyhow::Result<()> {
+    engine::migrate(pool).await?;
+    migrations.run(pool).await?;
+    Ok(())
+}
+
+fn readiness(health: &engine::Health) -> Readiness {
+    let (database, broker, relay, consumer) = (health.clone(), health.clone(), health.clone(), health.clone());
+    Readiness::new()
+        .with("database", move || database.database())
+        .with("broker", move || broker.broker())
+        .with("relay", move || relay.relay())
+        .with("consumer", move || consumer.consumers())
+}
+
+impl RequestContext {
+    /// What everything that follows from this request is caused by; `actor` where the caller names none.
+    pub fn cause(self, actor: impl Into<String>) -> Cause {
+        Cause {
+            id: Uuid::now_v7(),
+            correlation_id: self.correlation_id,
+            actor: self.actor.unwrap_or_else(|| actor.into()).into(),
+            trace: Trace {
+                parent: self.traceparent.map(Into::into),
+                state: self.tracestate.map(Into::into),
+                baggage: self.baggage.map(Into::into),
+            },
+        }
+    }
+}
+
+/// The problem that a rejected command is answered with; `refusal` knows the service's own.
+pub fn rejected<R>(rejected: Rejected<R>, refusal: impl FnOnce(R) -> Problem) -> Problem {
+    match rejected {
+        Rejected::Refused(it) => refusal(it),
+        Rejected::KeyReused => {
+            Problem::unprocessable("this Idempotency-Key was used for a request with another body")
+        }
+        Rejected::Overloaded => Problem::unavailable("too many requests are waiting", 1),
+        Rejected::Unavailable => Problem::unavailable("the database is not available", 2),
+        Rejected::Failed(error) => {
+            tracing::error!(error, "a command cannot be carried out");
+            Problem::internal()
+        }
+    }
+}
+
+/// The problem that a failed read is answered with.
+pub fn unreadable(error: sqlx::Error) -> Problem {
+    match error {
+        sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. } | sqlx::Error::ColumnNotFound(_) => {
+            tracing::error!(%error, "a row cannot be read");
+            Problem::internal()
+        }
+        other => {
+            tracing::warn!(error = %other, "the database does not answer a read");
+            Problem::unavailable("the database is not available", 2)
+        }
+    }
+}
