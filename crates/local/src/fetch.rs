@@ -3,16 +3,15 @@
 use std::{
     env,
     ffi::OsStr,
-    fs::{self, File, Permissions},
+    fs::{self, File},
     io,
-    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
 use anyhow::{Context, bail, ensure};
 
-use crate::home::home;
+use crate::home::{create_open, home};
 
 const KAFKA: &str = "4.3.1";
 const POSTGRES: &str = "18.6.0";
@@ -59,43 +58,40 @@ pub(crate) async fn postgres() -> anyhow::Result<PathBuf> {
     .await
 }
 
-/// The directory `name`, filled by `fill` unless it is there: aside, under a lock, then renamed into place.
+/// The directory `name` of our home, filled by `fill` unless it is there.
 async fn once(
     name: String,
     fill: impl FnOnce(&Path) -> anyhow::Result<()> + Send + 'static,
 ) -> anyhow::Result<PathBuf> {
     let home = std::path::absolute(home())?;
-    let place = home.join(&name);
+    tokio::task::spawn_blocking(move || once_in(&home, &name, fill)).await?
+}
+
+/// Filled aside, under a lock between processes, then renamed into place.
+fn once_in(
+    home: &Path,
+    name: &str,
+    fill: impl FnOnce(&Path) -> anyhow::Result<()>,
+) -> anyhow::Result<PathBuf> {
+    let place = home.join(name);
     if place.exists() {
         return Ok(place);
     }
-    let work = move || {
-        create_open(&home)?;
-        let lock = File::create(home.join("fetch.lock"))?;
-        lock.lock()?;
-        if place.exists() {
-            return Ok(place);
-        }
-        tracing::info!(name, "fetching from Maven Central");
-        let aside = home.join(format!(".{name}.part"));
-        if aside.exists() {
-            fs::remove_dir_all(&aside)?;
-        }
-        create_open(&aside)?;
-        fill(&aside).with_context(|| format!("fetching {name}"))?;
-        fs::rename(&aside, &place)?;
-        Ok(place)
-    };
-    tokio::task::spawn_blocking(work).await?
-}
-
-/// A directory that everyone may read, whatever the umask: root's Postgres runs as another user.
-fn create_open(dir: &Path) -> anyhow::Result<()> {
-    let made = || {
-        fs::create_dir_all(dir)?;
-        fs::set_permissions(dir, Permissions::from_mode(0o755))
-    };
-    made().with_context(|| format!("creating {}", dir.display()))
+    create_open(home)?;
+    let lock = File::create(home.join("fetch.lock"))?;
+    lock.lock()?;
+    if place.exists() {
+        return Ok(place);
+    }
+    tracing::info!(name, "fetching from Maven Central");
+    let aside = home.join(format!(".{name}.part"));
+    if aside.exists() {
+        fs::remove_dir_all(&aside)?;
+    }
+    create_open(&aside)?;
+    fill(&aside).with_context(|| format!("fetching {name}"))?;
+    fs::rename(&aside, &place)?;
+    Ok(place)
 }
 
 /// Copies the artifacts and what they depend on into `dir`; Maven checks the checksums.
@@ -151,4 +147,52 @@ fn unpack(jar: &Path, dir: &Path) -> anyhow::Result<()> {
     }
     ensure!(tar.wait()?.success(), "tar could not unpack the Postgres archive");
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::atomic::{AtomicUsize, Ordering},
+        thread,
+        time::Duration,
+    };
+
+    use super::*;
+
+    #[test]
+    fn concurrent_first_uses_fetch_once_and_see_it_complete() {
+        let home = env::temp_dir().join(format!("fetch-{}", uuid::Uuid::now_v7()));
+        let fetched = AtomicUsize::new(0);
+        let fill = |dir: &Path| {
+            fetched.fetch_add(1, Ordering::SeqCst);
+            fs::write(dir.join("first"), "")?;
+            thread::sleep(Duration::from_millis(30));
+            Ok(fs::write(dir.join("last"), "")?)
+        };
+
+        thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| assert!(once_in(&home, "it", fill).unwrap().join("last").exists()));
+            }
+        });
+
+        assert_eq!(fetched.load(Ordering::SeqCst), 1);
+        fs::remove_dir_all(home).unwrap();
+    }
+
+    #[test]
+    fn a_failed_fetch_leaves_nothing_that_the_next_one_takes_for_complete() {
+        let home = env::temp_dir().join(format!("fetch-{}", uuid::Uuid::now_v7()));
+        let half = |dir: &Path| {
+            fs::write(dir.join("half"), "")?;
+            bail!("no network")
+        };
+
+        let failed = format!("{:#}", once_in(&home, "it", half).unwrap_err());
+        let place = once_in(&home, "it", |_| Ok(())).unwrap();
+
+        assert_eq!(failed, "fetching it: no network");
+        assert_eq!(fs::read_dir(place).unwrap().count(), 0);
+        fs::remove_dir_all(home).unwrap();
+    }
 }

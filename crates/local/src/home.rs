@@ -3,7 +3,9 @@
 use std::{
     env,
     ffi::OsString,
-    os::unix::fs::{MetadataExt, chown},
+    fs::{self, Permissions},
+    io::ErrorKind,
+    os::unix::fs::{MetadataExt, PermissionsExt, chown},
     path::{Path, PathBuf},
 };
 
@@ -54,6 +56,21 @@ pub(crate) fn give(path: &Path, user: Option<&User>) -> anyhow::Result<()> {
         .with_context(|| format!("giving {} to {}", path.display(), user.name))
 }
 
+/// Creates a directory, and those above it, that everyone may enter, whatever the umask: root's Postgres is another user.
+/// Those that exist are left as they are.
+pub(crate) fn create_open(dir: &Path) -> anyhow::Result<()> {
+    let mut missing: Vec<_> = dir.ancestors().take_while(|dir| !dir.exists()).collect();
+    missing.reverse();
+    for dir in missing {
+        let made = match fs::create_dir(dir) {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
+            _ => fs::set_permissions(dir, Permissions::from_mode(0o755)),
+        };
+        made.with_context(|| format!("creating {}", dir.display()))?;
+    }
+    Ok(())
+}
+
 /// One clear line if the server's user cannot get to `path`.
 pub(crate) fn check_reachable(path: &Path, user: Option<&User>) -> anyhow::Result<()> {
     let Some(user) = user else { return Ok(()) };
@@ -90,8 +107,6 @@ fn enterable(user: &User, dir: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, os::unix::fs::PermissionsExt};
-
     use super::*;
 
     #[test]
@@ -101,7 +116,7 @@ mod tests {
         let open = env::temp_dir().join(format!("home-{}", uuid::Uuid::now_v7()));
         let closed = open.join("closed");
         fs::create_dir_all(&closed).unwrap();
-        fs::set_permissions(&closed, fs::Permissions::from_mode(0o700)).unwrap();
+        fs::set_permissions(&closed, Permissions::from_mode(0o700)).unwrap();
         let home = |chosen: Option<&str>, user, target| home_from(chosen.map(OsString::from), user, target);
 
         assert_eq!(home(None, Some(&stranger), &open), open.join("local"));

@@ -133,7 +133,8 @@ async fn java() -> anyhow::Result<PathBuf> {
         Some(home) => PathBuf::from(home).join("bin/java"),
         None => which("java").context(missing)?,
     };
-    let out = Command::new(&java).arg("-version").output().await.context(missing)?;
+    let out = Command::new(&java).arg("-version").output().await;
+    let out = out.with_context(|| format!("running {} (see JAVA_HOME)", java.display()))?;
     let said = String::from_utf8_lossy(&out.stderr);
     let version = said.split('"').nth(1).unwrap_or_default();
     let major = version.split(['.', '-', '+']).next().unwrap_or_default();

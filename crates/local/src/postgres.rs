@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::{
     fetch,
-    home::{check_reachable, give, server_user},
+    home::{check_reachable, create_open, give, server_user},
     launch::{Launch, Life},
     port,
     server::{Server, ask, settle},
@@ -56,7 +56,7 @@ impl Postgres {
 
     async fn launch(dir: &Path, port: Option<u16>, life: Life) -> anyhow::Result<Postgres> {
         let mut launch = Launch { life, ..Launch::new("postgres", std::path::absolute(dir)?, "") };
-        fs::create_dir_all(dir).with_context(|| format!("creating {}", dir.display()))?;
+        create_open(&launch.dir)?;
         launch.refuse_second()?;
         let port = port::claim(port, "POSTGRES_PORT")?;
         configure(&mut launch, port).await?;

@@ -6,10 +6,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::Context;
 use uuid::Uuid;
 
-use crate::home::home;
+use crate::home::{create_open, home};
 
 /// A directory for the data of one run, removed on drop; what killed runs left is removed by the next one.
 #[derive(Debug)]
@@ -23,12 +22,12 @@ impl Scratch {
     /// A new, empty directory below [`home`].
     pub fn new() -> anyhow::Result<Scratch> {
         let runs = std::path::absolute(home().join("run"))?;
-        fs::create_dir_all(&runs).with_context(|| format!("creating {}", runs.display()))?;
+        create_open(&runs)?;
         let gate = File::create(runs.join("lock"))?;
         gate.lock()?;
         sweep(&runs)?;
         let dir = runs.join(Uuid::now_v7().simple().to_string());
-        fs::create_dir(&dir)?;
+        create_open(&dir)?;
         let lock = File::create(dir.join("lock"))?;
         lock.lock()?;
         Ok(Scratch { dir, _lock: lock })
