@@ -128,7 +128,8 @@ async fn migrate(pool: &PgPool, migrations: &Migrator) -> anyhow::Result<()> {
 }
 
 fn readiness(health: &engine::Health) -> Readiness {
-    let (database, broker, relay, consumer) = (health.clone(), health.clone(), health.clone(), health.clone());
+    let (database, broker, relay, consumer) =
+        (health.clone(), health.clone(), health.clone(), health.clone());
     Readiness::new()
         .with("database", move || database.database())
         .with("broker", move || broker.broker())

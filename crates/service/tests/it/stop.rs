@@ -1,0 +1,47 @@
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use crate::harness::{self, get, read_answer};
+
+#[tokio::test]
+async fn a_request_in_flight_finishes_and_no_new_one_is_let_in() {
+    let it = harness::default().await;
+    let mut stream = TcpStream::connect(it.addr).await.unwrap();
+    stream.write_all(b"GET /slow/700 HTTP/1.1\r\nhost: it\r\n\r\n").await.unwrap();
+    // The handler is at work when the stop begins: another request, sent later, has been answered.
+    assert_eq!(get(it.addr, "/pages").await.status, 200);
+
+    it.shutdown.cancel();
+    let answer = read_answer(stream).await;
+    assert_eq!((answer.status, answer.body.as_str()), (200, r#""done""#));
+    assert_eq!(answer.header("connection"), Some("close"));
+    it.stopped.await.unwrap().unwrap();
+    assert!(TcpStream::connect(it.addr).await.is_err());
+}
+
+#[tokio::test]
+async fn an_idle_connection_does_not_hold_the_stop() {
+    let it = harness::default().await;
+    let mut stream = TcpStream::connect(it.addr).await.unwrap();
+    stream.write_all(b"GET /pages HTTP/1.1\r\nhost: it\r\n\r\n").await.unwrap();
+    assert_ne!(stream.read(&mut [0; 1024]).await.unwrap(), 0);
+    let begun = Instant::now();
+    it.shutdown.cancel();
+    it.stopped.await.unwrap().unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn who_never_ends_its_headers_is_cut_off_at_the_deadline() {
+    let it = harness::default().await;
+    let mut stream = TcpStream::connect(it.addr).await.unwrap();
+    stream.write_all(b"GET /pages HTTP/1.1\r\nx-half: o").await.unwrap();
+    assert_eq!(get(it.addr, "/pages").await.status, 200);
+    let begun = Instant::now();
+    it.shutdown.cancel();
+    it.stopped.await.unwrap().unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(7), "{:?}", begun.elapsed());
+    assert!(matches!(stream.read(&mut [0; 1024]).await, Ok(0) | Err(_)));
+}
