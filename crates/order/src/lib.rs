@@ -1,1 +1,46 @@
+//! The order service: accepts orders over HTTP and follows them through the other services' events to their
+//! end.
+//!
+//! An order is event-sourced: `order_event` is appended to and never changed, and an order's state is the
+//! fold of its events. `order_view` is the read model, written in the same transaction; its row is also the
+//! lock that serialises an order's changes.
+//!
+//! **Invariants:** prices come from the service's own price list, never from the client. An order is
+//! confirmed only when stock and payment were both noted, in whatever order they came. `order.cancelled` is
+//! published once at most and is the only signal that makes the others compensate. After an end (delivered,
+//! cancelled) nothing follows, whatever arrives.
+//!
+//! **Absent:** calls to other services; payment details other than the provider's token.
 
+mod config;
+mod decider;
+mod http;
+mod order;
+mod store;
+mod view;
+
+pub use config::Config;
+pub use order::{Order, OrderEvent, State};
+pub use view::OrderView;
+
+use bus::Bus;
+use engine::NoOutside;
+use events::Aggregate;
+use tokio_util::sync::CancellationToken;
+
+/// Runs the service on Kafka until `shutdown`.
+pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
+    run_on(Bus::kafka(&config.chassis.kafka_bootstrap_servers)?, config, shutdown).await
+}
+
+/// Runs the service on any log.
+pub async fn run_on(bus: Bus, config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let parts = service::Parts {
+        decider: decider::Orders,
+        outside: NoOutside::default(),
+        reads: &[Aggregate::Inventory, Aggregate::Payment, Aggregate::Shipping, Aggregate::Product],
+        migrations: sqlx::migrate!(),
+        routes: http::routes,
+    };
+    service::host(config.chassis, bus, parts, shutdown).await
+}
