@@ -116,10 +116,7 @@ impl<D: Decider, O: Outside<Input = D::Input>> Engine<D, O> {
         let mut tasks = Vec::new();
         let mut task = |name: &'static str, future| tasks.push(Task { name, future });
         for index in 0..self.settings.workers {
-            task(
-                "consumer",
-                Box::pin(self.consume(index, shutdown.clone())) as BoxFuture<_>,
-            );
+            task("consumer", Box::pin(self.consume(index, shutdown.clone())) as BoxFuture<_>);
         }
         task("relay", Box::pin(self.relay(shutdown.clone())));
         task("probe", Box::pin(self.probe(shutdown.clone())));

@@ -1,0 +1,10 @@
+//! The engine on real Postgres and real Kafka: each promise has a test that fails when it is broken.
+//!
+//! A small service, accounts that are booked on, stands for all services. What is promised is checked by the
+//! functions in `laws`, which also have to see the defects of engines with a defence taken out (`mutants`).
+
+mod account;
+mod happy;
+mod laws;
+mod rig;
+mod teller;

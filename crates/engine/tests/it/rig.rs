@@ -1,0 +1,283 @@
+//! A test's own database, topics and engines.
+
+use std::time::Duration;
+
+use bus::{Bus, CloudEvent, Producer, Received, TopicSpec, Trace, topics};
+use engine::{Cause, Commands, Engine, Health, Settings};
+use events::Aggregate;
+use sqlx::{PgPool, Row, postgres::PgPoolOptions};
+use testkit::{TestDatabase, eventually};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::{
+    account::{Accounts, Input, ORDERED_TYPE, Order, PUBLISHES, READS, SCHEMA, Twist},
+    laws::Entry,
+    teller::Teller,
+};
+
+/// For whatever is expected to happen: long, because it costs time only when it does not.
+pub(crate) const SOON: Duration = Duration::from_secs(30);
+const PARTITIONS: i32 = 3;
+
+pub(crate) struct Rig {
+    database: TestDatabase,
+    pub(crate) pool: PgPool,
+    pub(crate) bus: Bus,
+    pub(crate) prefix: String,
+    pub(crate) teller: Teller,
+    producer: Producer,
+}
+
+impl Rig {
+    pub(crate) async fn new() -> Self {
+        let database = TestDatabase::create().await;
+        let pool = database.pool().await;
+        engine::migrate(&pool).await.unwrap();
+        sqlx::raw_sql(SCHEMA).execute(&pool).await.unwrap();
+        let bus = Bus::kafka(&testkit::bootstrap_servers()).unwrap();
+        let prefix = testkit::topic_prefix();
+        bus.create_topics(&specs(&prefix)).await.unwrap();
+        let producer = bus.producer().unwrap();
+        Self { database, pool, bus, prefix, teller: Teller::default(), producer }
+    }
+
+    /// A healthy engine with all its tasks.
+    pub(crate) fn start(&self) -> Running {
+        self.engine("engine").run(|_| true)
+    }
+
+    /// An engine whose connections bear `name`.
+    pub(crate) fn engine(&self, name: &str) -> Prepared {
+        let options = engine::connect_options(self.database.url(), name).unwrap();
+        Prepared {
+            teller: self.teller.clone(),
+            settings: Settings {
+                pool: PgPoolOptions::new().max_connections(2).connect_lazy_with(options.clone()),
+                options,
+                bus: self.bus.clone(),
+                topic_prefix: self.prefix.clone(),
+                reads: READS,
+                workers: 1,
+                batch_size: 500,
+                instance_id: None,
+                traced: false,
+            },
+            mutant: None,
+        }
+    }
+
+    pub(crate) fn reads(&self) -> String {
+        topics::name(&self.prefix, READS[0].name())
+    }
+
+    pub(crate) fn publishes(&self) -> String {
+        topics::name(&self.prefix, PUBLISHES.name())
+    }
+
+    /// Puts orders on the log, in their order, and returns their events' ids.
+    pub(crate) async fn send(&self, orders: &[Order]) -> Vec<Uuid> {
+        let events: Vec<(Uuid, Order)> = orders.iter().map(|it| (Uuid::now_v7(), it.clone())).collect();
+        self.send_as(&events).await;
+        events.into_iter().map(|it| it.0).collect()
+    }
+
+    pub(crate) async fn send_as(&self, orders: &[(Uuid, Order)]) {
+        let topic = self.reads();
+        let records = orders.iter().map(|(id, order)| {
+            event(*id, order).into_record(topic.as_str().into(), order.account.as_str().into())
+        });
+        self.produce(records).await;
+    }
+
+    pub(crate) async fn produce<'r>(&self, records: impl IntoIterator<Item = bus::Record<'r>>) {
+        let records: Vec<_> = records.into_iter().collect();
+        let count = records.len();
+        let delivery = self.producer.enqueue(records);
+        assert_eq!(delivery.taken, count, "the producer's queue is full");
+        delivery.acknowledged().await.unwrap();
+    }
+
+    pub(crate) async fn journal(&self) -> Vec<Entry> {
+        let rows = sqlx::query("select * from journal order by account_id, sequence");
+        let entry = |row: sqlx::postgres::PgRow| Entry {
+            event_id: row.get("event_id"),
+            account: row.get("account_id"),
+            sequence: row.get("sequence"),
+            cause_id: row.get("cause_id"),
+            kind: row.get("kind"),
+        };
+        rows.fetch_all(&self.pool).await.unwrap().into_iter().map(entry).collect()
+    }
+
+    /// Waits until the journal has `count` lines.
+    #[track_caller]
+    pub(crate) fn journal_of(&self, count: usize) -> impl Future<Output = Vec<Entry>> {
+        eventually(SOON, "the journal is as long as it should be", async move || {
+            let journal = self.journal().await;
+            if journal.len() >= count { Ok(journal) } else { Err(format!("{} of {count}", journal.len())) }
+        })
+    }
+
+    /// Waits until the relay has nothing left to do.
+    #[track_caller]
+    pub(crate) fn drained(&self) -> impl Future<Output = ()> {
+        eventually(SOON, "the outbox is empty", async || {
+            match self.count("select count(*) from engine.outbox").await {
+                0 => Ok(()),
+                left => Err(format!("{left} rows left")),
+            }
+        })
+    }
+
+    pub(crate) async fn count(&self, sql: &'static str) -> i64 {
+        sqlx::query_scalar(sql).fetch_one(&self.pool).await.unwrap()
+    }
+
+    /// An account whose balance is not what its journal says, if there is one.
+    pub(crate) async fn unbalanced(&self) -> Option<String> {
+        let sql = "select account_id from account a
+            join (select account_id, sum(amount) as balance, max(sequence) as sequence from journal group by 1) j
+            using (account_id) where a.balance <> j.balance or a.sequence <> j.sequence limit 1";
+        sqlx::query_scalar(sql).fetch_optional(&self.pool).await.unwrap()
+    }
+
+    /// All that was published.
+    pub(crate) async fn published(&self) -> Vec<Received> {
+        self.read_all(&self.publishes()).await
+    }
+
+    /// Everything in a topic, by a reader of its own.
+    pub(crate) async fn read_all(&self, topic: &str) -> Vec<Received> {
+        let infos = self.bus.topics(topic).await.unwrap();
+        let total: i64 = infos.iter().flat_map(|it| &it.partitions).map(|it| it.high - it.low).sum();
+        let group = format!("reader-{}", Uuid::now_v7());
+        let mut consumer = self.bus.consumer(&group, &[topic.to_owned()], None).unwrap();
+        let mut records = Vec::new();
+        while (records.len() as i64) < total {
+            let polled = tokio::time::timeout(SOON, consumer.poll(10_000, Duration::ZERO)).await;
+            records.extend(polled.expect("a topic can be read to its end").unwrap());
+        }
+        consumer.close().await;
+        records
+    }
+
+    /// Deletes what this test has created. (After a failed test the run's servers go anyway.)
+    pub(crate) async fn close(self) {
+        let names: Vec<String> = specs(&self.prefix).into_iter().map(|it| it.name).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        self.bus.delete_topics(&names).await.unwrap();
+        self.pool.close().await;
+        self.database.close().await;
+    }
+}
+
+/// All topics that a relay expects; those that accounts do not use have the fewest partitions.
+fn specs(prefix: &str) -> Vec<TopicSpec> {
+    let mut specs = topics::plan(prefix, &["account"]);
+    let used = [READS[0], PUBLISHES].map(|it: Aggregate| topics::name(prefix, it.name()));
+    for spec in &mut specs {
+        spec.partitions = if used.contains(&spec.name) { PARTITIONS } else { 1 };
+    }
+    specs
+}
+
+/// An order as an event of the log.
+pub(crate) fn event(id: Uuid, order: &Order) -> CloudEvent<'static> {
+    CloudEvent {
+        id,
+        source: "/waybill/test".into(),
+        r#type: ORDERED_TYPE.into(),
+        subject: Some(order.account.clone().into()),
+        time: None,
+        sequence: None,
+        correlation_id: None,
+        causation_id: None,
+        actor: None,
+        trace: Trace::default(),
+        data: serde_json::to_vec(order).unwrap().into(),
+    }
+}
+
+pub(crate) fn book(account: impl Into<String>, amount: i64) -> Order {
+    twisted(account, amount, Twist::Plain)
+}
+
+pub(crate) fn twisted(account: impl Into<String>, amount: i64, twist: Twist) -> Order {
+    Order { account: account.into(), amount, twist }
+}
+
+pub(crate) fn cause() -> Cause {
+    let id = Uuid::now_v7();
+    Cause { id, correlation_id: id, actor: "customer:test".into(), trace: Trace::default() }
+}
+
+/// An engine before it runs.
+pub(crate) struct Prepared {
+    pub(crate) settings: Settings,
+    teller: Teller,
+    mutant: Option<engine::Mutant>,
+}
+
+impl Prepared {
+    pub(crate) fn with(mut self, change: impl FnOnce(&mut Settings)) -> Self {
+        change(&mut self.settings);
+        self
+    }
+
+    pub(crate) fn mutant(mut self, mutant: Option<engine::Mutant>) -> Self {
+        self.mutant = mutant;
+        self
+    }
+
+    /// Runs the tasks whose names `only` lets pass.
+    pub(crate) fn run(self, only: impl Fn(&str) -> bool) -> Running {
+        let mut engine = Engine::new(Accounts, self.teller, self.settings);
+        if let Some(mutant) = self.mutant {
+            engine = engine.with_mutant(mutant);
+        }
+        let (commands, health) = (engine.commands(), engine.health());
+        let shutdown = CancellationToken::new();
+        let mut tasks = JoinSet::new();
+        for task in engine.tasks(shutdown.clone()).into_iter().filter(|it| only(it.name)) {
+            tasks.spawn(async move { (task.name, task.future.await) });
+        }
+        Running { commands, health, shutdown, tasks }
+    }
+}
+
+/// A running engine.
+pub(crate) struct Running {
+    pub(crate) commands: Commands<Accounts>,
+    pub(crate) health: Health,
+    shutdown: CancellationToken,
+    tasks: JoinSet<(&'static str, Result<(), bus::Error>)>,
+}
+
+impl Running {
+    /// Carries out a command.
+    pub(crate) async fn command(
+        &self,
+        order: Order,
+    ) -> Result<crate::account::Statement, engine::Rejected<crate::account::Insufficient>> {
+        self.commands.submit(Input::Command(order), cause(), None).await
+    }
+
+    /// Ends it as a service is ended. No task may have ended, or end, with an error.
+    pub(crate) async fn stop(mut self) {
+        self.shutdown.cancel();
+        let ended = tokio::time::timeout(SOON, async {
+            while let Some(ended) = self.tasks.join_next().await {
+                let (name, result) = ended.unwrap();
+                result.unwrap_or_else(|error| panic!("{name}: {error}"));
+            }
+        });
+        ended.await.expect("an engine stops");
+    }
+
+    /// Ends it wherever it is, as a crash does.
+    pub(crate) async fn crash(mut self) {
+        self.tasks.shutdown().await;
+    }
+}
