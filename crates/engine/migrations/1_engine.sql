@@ -36,6 +36,7 @@ create table engine.inbox_default partition of engine.inbox default;
 create table engine.dead_letter (
     dead_letter_id bigint generated always as identity,
     consumer text not null,
+    -- What it parks under: the record's key, or a digest of one too long to be indexed.
     key bytea not null,
     event_id uuid not null,
     -- 'poison' has failed itself; 'waiting' came later and is in order behind it.
@@ -47,7 +48,7 @@ create table engine.dead_letter (
     topic text not null,
     partition int not null,
     "offset" bigint not null,
-    has_key boolean not null,
+    record_key bytea,
     headers text not null,
     payload bytea,
     parked_at timestamptz not null default clock_timestamp(),

@@ -48,9 +48,14 @@ impl Letter<'_> {
     }
 }
 
-/// What a message parks under. One without a key has no order to keep: it parks alone.
+/// What a message parks under. One without a key has no order to keep: it parks alone. A key that is longer
+/// than an index allows is no key of ours: a digest stands for it.
 pub(crate) fn parking_key(record: &Received) -> Cow<'_, [u8]> {
+    const LONGEST: usize = 1_024;
     match &record.key {
+        Some(key) if key.len() > LONGEST => {
+            Uuid::new_v5(&Uuid::NAMESPACE_OID, key).into_bytes().to_vec().into()
+        }
         Some(key) => Cow::Borrowed(key),
         None => format!("{}/{}/{}", record.topic, record.partition, record.offset).into_bytes().into(),
     }
@@ -92,12 +97,12 @@ pub(crate) async fn park(tx: &mut PgConnection, consumer: &str, letters: &[Lette
     }
     sqlx::query(
         "insert into engine.dead_letter
-             (consumer, key, event_id, status, cause, error, type, topic, partition, \"offset\", has_key,
+             (consumer, key, event_id, status, cause, error, type, topic, partition, \"offset\", record_key,
               headers, payload)
-         select $1, key, event_id, status, cause, error, type, topic, partition, read_at, has_key, headers, payload
+         select $1, key, event_id, status, cause, error, type, topic, partition, read_at, record_key, headers, payload
          from unnest($2::bytea[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
-              $9::int[], $10::bigint[], $11::bool[], $12::text[], $13::bytea[]) with ordinality
-              it (key, event_id, status, cause, error, type, topic, partition, read_at, has_key, headers,
+              $9::int[], $10::bigint[], $11::bytea[], $12::text[], $13::bytea[]) with ordinality
+              it (key, event_id, status, cause, error, type, topic, partition, read_at, record_key, headers,
               payload, position)
          order by position",
     )
@@ -111,7 +116,7 @@ pub(crate) async fn park(tx: &mut PgConnection, consumer: &str, letters: &[Lette
     .bind(column(letters, |it| it.record.topic.as_ref()))
     .bind(column(letters, |it| it.record.partition))
     .bind(column(letters, |it| it.record.offset))
-    .bind(column(letters, |it| it.record.key.is_some()))
+    .bind(column(letters, |it| it.record.key.as_deref()))
     .bind(column(letters, |it| headers_to_json(&it.record.headers)))
     .bind(column(letters, |it| it.record.payload.as_deref()))
     .execute(tx)

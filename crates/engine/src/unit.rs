@@ -123,6 +123,10 @@ impl<D: Decider> Unit<D> {
                         tracing::debug!(%fault, "decided anew after a conflict");
                         tokio::time::sleep(Duration::from_millis(u64::from(conflicts * conflicts))).await;
                     }
+                    // The dead letter itself cannot be written: nothing is lost by waiting.
+                    (_, Fault::Sql(error)) if range.len() == 1 && items[range.start].input.is_err() => {
+                        return Err(error);
+                    }
                     (_, fault) if range.len() == 1 => {
                         let item = &mut items[range.start];
                         tracing::warn!(%fault, event.id = %item.cause.id, "an input cannot be applied");
