@@ -16,6 +16,7 @@ mod answer;
 mod books;
 mod config;
 mod form;
+mod healthcheck;
 mod http;
 mod intent;
 mod journal;
@@ -29,12 +30,12 @@ use anyhow::{Context, anyhow};
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-pub use crate::config::Config;
 use crate::{
     books::Books,
     http::{Provider, router},
     listener::Bounded,
 };
+pub use crate::{config::Config, healthcheck::healthcheck};
 
 const CONNECTIONS: usize = 1024;
 /// How long a stop waits for requests that are under way. Whatever was done is in the journal by then.

@@ -183,3 +183,19 @@ async fn a_taken_port_is_one_clear_line() {
     assert_eq!(log.lines().count(), 1, "{log}");
     assert!(log.contains(&format!("HTTP_ADDR={addr}")), "{log}");
 }
+
+#[tokio::test]
+async fn the_binary_asks_a_running_one_how_it_is() {
+    let (running, api) = crate::start().await;
+    let addr = api.base.trim_start_matches("http://").to_owned();
+    let asked = |addr: String| {
+        tokio::task::spawn_blocking(move || {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_waybill-psp"));
+            command.arg("healthcheck").env("HTTP_ADDR", addr).stderr(Stdio::null());
+            command.status().expect("the provider's binary").success()
+        })
+    };
+    assert!(asked(addr.clone()).await.unwrap());
+    running.stop().await.expect("a clean stop");
+    assert!(!asked(addr).await.unwrap());
+}
