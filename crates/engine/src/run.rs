@@ -215,10 +215,13 @@ impl<D: Decider, O: Outside<Input = D::Input>> Engine<D, O> {
                     () = shutdown.cancelled() => return Ok(()),
                     _ = every.tick() => {}
                 }
-                if sqlx::query("select 1").execute(&pool).await.is_ok() {
+                // Side by side: the one that is away must not make the other look stale.
+                let (database, broker) =
+                    tokio::join!(sqlx::query("select 1").execute(&pool), bus.missing_topics(&[], PROBE_EVERY));
+                if database.is_ok() {
                     health.progress(Part::Database);
                 }
-                if bus.missing_topics(&[], PROBE_EVERY).await.is_ok() {
+                if broker.is_ok() {
                     health.progress(Part::Broker);
                 }
             }
