@@ -26,6 +26,7 @@ pub use fetch::fetch;
 pub use home::home;
 pub use kafka::Kafka;
 pub use launch::{Launch, Life, bound};
+pub use port::{claim as claim_port, free as free_port};
 pub use postgres::Postgres;
 pub use process::Process;
 pub use scratch::Scratch;

@@ -8,8 +8,8 @@ use std::{
 use anyhow::{Context, bail};
 use uuid::Uuid;
 
-/// The port asked for, or one that is free.
-pub(crate) fn claim(asked: Option<u16>, variable: &str) -> anyhow::Result<u16> {
+/// The port asked for, or one that is free; the error of a taken one names `variable`, which moves it.
+pub fn claim(asked: Option<u16>, variable: &str) -> anyhow::Result<u16> {
     match asked {
         None => free(),
         Some(port) => match listen(port) {
@@ -30,7 +30,7 @@ pub(crate) fn claim(asked: Option<u16>, variable: &str) -> anyhow::Result<u16> {
 ///
 /// Inside that range a client that keeps trying a server which is down may end up connected to itself,
 /// and hold the port that the server wants back.
-pub(crate) fn free() -> anyhow::Result<u16> {
+pub fn free() -> anyhow::Result<u16> {
     for _ in 0..200 {
         let (_, random, _, _) = Uuid::new_v4().as_fields();
         let port = 16_384 + random % 16_384;

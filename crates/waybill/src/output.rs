@@ -1,0 +1,50 @@
+//! What goes to standard output. A reader that has gone (`waybill topics list | head`) ends nothing but itself.
+
+use std::time::Instant;
+
+use serde::Serialize;
+
+/// `println!`, but a closed pipe is no panic.
+macro_rules! say {
+    ($($text:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stdout(), $($text)*);
+    }};
+}
+pub(crate) use say;
+
+/// One line of JSON.
+pub(crate) fn say_json(value: &impl Serialize) -> anyhow::Result<()> {
+    say!("{}", serde_json::to_string(value)?);
+    Ok(())
+}
+
+/// Lines about what has been done so far, each with the time since the beginning.
+pub(crate) struct Steps(Instant);
+
+impl Steps {
+    pub(crate) fn begin() -> Self {
+        Self(Instant::now())
+    }
+
+    pub(crate) fn done(&self, name: &str, what: impl std::fmt::Display) {
+        say!("{:>6.1} s  {name:<10} {what}", self.seconds());
+    }
+
+    pub(crate) fn seconds(&self) -> f64 {
+        self.0.elapsed().as_secs_f64()
+    }
+}
+
+/// Rows as aligned columns; the first row is the heading. The last column is not padded.
+pub(crate) fn table(rows: &[Vec<String>]) {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| {
+        rows.iter().filter_map(|row| row.get(column)).map(|it: &String| it.chars().count()).max()
+    };
+    let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
+    for row in rows {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
+        say!("{}", cells.collect::<Vec<_>>().join("  ").trim_end());
+    }
+}
