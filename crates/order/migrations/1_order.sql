@@ -32,7 +32,7 @@ create table order_view (
     constraint order_view_pkey primary key (order_id),
     constraint order_view_status check (status in ('placed', 'confirmed', 'shipped', 'delivered', 'cancelled')),
     constraint order_view_cancelled check ((status = 'cancelled') = (cancel_reason is not null)),
-    constraint order_view_total check (total_amount >= 0)
+    constraint order_view_total check (total_amount > 0)
 ) with (fillfactor = 60);
 -- On columns that never change, so that updates stay heap-only. Order ids are UUIDv7: sorted by time.
 create index order_view_customer on order_view (customer_id, order_id);
@@ -43,5 +43,6 @@ create table price (
     name text not null,
     amount bigint not null,
     currency text not null,
-    constraint price_pkey primary key (sku)
+    constraint price_pkey primary key (sku),
+    constraint price_amount check (amount >= 0)
 );

@@ -1,25 +1,53 @@
-use std::collections::{BTreeMap, HashMap};
+//! What follows from what: everything that can happen to orders, and what the service does about it.
 
-use engine::{Arrival, Decided, Decider, Decision, Declined, Publication, Recorded, Timestamp, Unreadable};
+mod place;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
+
+use engine::{
+    Arrival, Deadline, Decided, Decider, Decision, Declined, Publication, Recorded, Timestamp, Unreadable,
+};
 use events::{
-    CancelReason, CancellationRefused, CaptureFailed, Currency, Customer, Event, Line, Money, OrderId,
-    OrderPlaced, PaymentAuthorized, PaymentCaptured, PaymentDeclined, ProductChanged, ReservationExpired,
-    ShipmentCancelled, ShipmentDelivered, ShipmentDispatched, Sku, StockRejected, StockReserved,
+    CancelReason, CancellationRefused, CaptureFailed, Event, Money, OrderId, PaymentAuthorized,
+    PaymentCaptured, PaymentDeclined, ProductChanged, ReservationExpired, ShipmentCancelled,
+    ShipmentDelivered, ShipmentDispatched, Sku, StockRejected, StockReserved,
 };
 use sqlx::PgConnection;
 
+pub use self::place::PlaceOrder;
 use crate::{
-    order::{self, Order, OrderEvent, Published},
+    order::{Order, OrderEvent, Published},
     store,
     view::OrderView,
 };
 
-/// The order's part in the saga.
-pub(crate) struct Orders;
+/// The order's part in the saga: the decider that the service runs, for simulation and model checking too.
+#[derive(Debug, Clone)]
+pub struct Orders {
+    /// An order that is not confirmed in this time is cancelled.
+    pub confirm_within: Duration,
+}
+
+impl Default for Orders {
+    fn default() -> Self {
+        Self { confirm_within: Duration::from_secs(CONFIRM_WITHIN_SECS) }
+    }
+}
+
+/// Longer than an outage that is worth waiting out, shorter than a customer's patience.
+pub(crate) const CONFIRM_WITHIN_SECS: u64 = 1_800;
+
+/// The kind of deadline by which an order is to be confirmed; its key is the order's id.
+const CONFIRMATION: &str = "confirmation";
 
 /// Everything that can happen to orders.
 #[derive(Debug, Clone)]
-pub(crate) enum Input {
+pub enum Input {
     Place(PlaceOrder),
     Cancel(OrderId),
     StockReserved(OrderId),
@@ -33,23 +61,13 @@ pub(crate) enum Input {
     Delivered(OrderId),
     ShipmentCancelled(OrderId),
     CancellationRefused(OrderId),
+    ConfirmationDue(OrderId),
     ProductChanged(ProductChanged),
-}
-
-/// An order that somebody wants to place; prices are not theirs to say.
-#[derive(Debug, Clone)]
-pub(crate) struct PlaceOrder {
-    pub(crate) order_id: OrderId,
-    pub(crate) customer: Customer,
-    pub(crate) currency: Currency,
-    pub(crate) lines: Vec<(Sku, u32)>,
-    pub(crate) ship_to: events::Address,
-    pub(crate) payment_method: String,
 }
 
 /// Why a command is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Refusal {
+pub enum Refusal {
     /// JSON pointers into the request, each with what is wrong there.
     Invalid(Vec<(String, String)>),
     UnknownOrder,
@@ -57,28 +75,29 @@ pub(crate) enum Refusal {
 }
 
 /// A fact of this service.
-#[derive(Debug, Clone)]
-pub(crate) enum Fact {
+#[derive(Debug, Clone, PartialEq)]
+pub enum Fact {
     Order(OrderId, OrderEvent),
     Priced(ProductChanged),
 }
 
-/// The orders of a batch, and the prices that it needs.
-#[derive(Debug, Default)]
-pub(crate) struct World {
-    pub(crate) orders: BTreeMap<OrderId, Order>,
-    pub(crate) prices: HashMap<Sku, Price>,
+/// The orders of a batch, and the prices that it needs; all there are in a simulation.
+#[derive(Debug, Clone, Default)]
+pub struct World {
+    pub orders: BTreeMap<OrderId, Order>,
+    pub prices: HashMap<Sku, Price>,
 }
 
-#[derive(Debug, Clone)]
-pub(crate) struct Price {
-    pub(crate) name: String,
-    pub(crate) price: Money,
+/// What a product is called and what one of it costs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Price {
+    pub name: String,
+    pub price: Money,
 }
 
 impl Input {
     /// The order that it concerns.
-    pub(crate) fn order_id(&self) -> Option<OrderId> {
+    pub fn order_id(&self) -> Option<OrderId> {
         match self {
             Self::Place(it) => Some(it.order_id),
             Self::Cancel(id)
@@ -92,7 +111,8 @@ impl Input {
             | Self::Dispatched(id, _)
             | Self::Delivered(id)
             | Self::ShipmentCancelled(id)
-            | Self::CancellationRefused(id) => Some(*id),
+            | Self::CancellationRefused(id)
+            | Self::ConfirmationDue(id) => Some(*id),
             Self::ProductChanged(_) => None,
         }
     }
@@ -132,6 +152,13 @@ impl Decider for Orders {
         }))
     }
 
+    fn due(&self, kind: &str, key: &str) -> Option<Input> {
+        match kind {
+            CONFIRMATION => Some(Input::ConfirmationDue(key.parse().ok()?)),
+            _ => None,
+        }
+    }
+
     async fn load(&self, tx: &mut PgConnection, inputs: &[&Input]) -> sqlx::Result<World> {
         let skus = inputs.iter().filter_map(|it| match it {
             Input::Place(order) => Some(order.lines.iter().map(|(sku, _)| sku.as_str())),
@@ -145,35 +172,11 @@ impl Decider for Orders {
     }
 
     fn decide(&self, world: &World, input: &Input, at: Timestamp) -> Decided<Self> {
-        let (order_id, order) = match input {
-            Input::Place(order) => return place(world, order, at),
-            Input::ProductChanged(product) => {
-                return Ok(Decision::events([Fact::Priced(product.clone())]));
-            }
-            _ => known(world, input)?,
-        };
-        let events = match input {
-            // Forward.
-            Input::StockReserved(_) => order.note_stock(at),
-            Input::PaymentAuthorized(_) => order.note_payment(at),
-            Input::PaymentCaptured(_) => order.note_capture(),
-            Input::Dispatched(_, tracking_number) => order.note_dispatch(tracking_number),
-            Input::Delivered(_) => order.note_delivery(),
-            // Back.
-            Input::StockRejected(_) => order.give_up(CancelReason::OutOfStock),
-            Input::PaymentDeclined(_) => order.give_up(CancelReason::PaymentDeclined),
-            Input::CaptureFailed(_) => order.fail_capture(),
-            Input::ReservationExpired(_) => order.expire(),
-            Input::ShipmentCancelled(_) => order.note_stopped(),
-            // The parcel has left: what was asked for is answered by `shipping.dispatched`.
-            Input::CancellationRefused(_) => vec![],
-            Input::Cancel(_) => {
-                let cancelled = order.cancel(CancelReason::Customer);
-                cancelled.ok_or(Declined::Refused(Refusal::TooLateToCancel))?
-            }
-            Input::Place(_) | Input::ProductChanged(_) => vec![],
-        };
-        Ok(Decision::events(events.into_iter().map(|event| Fact::Order(order_id, event))))
+        match input {
+            Input::Place(order) => self.place(world, order, at),
+            Input::ProductChanged(product) => reprice(product),
+            _ => follow(world, input, at),
+        }
     }
 
     fn evolve(&self, world: &mut World, fact: &Fact) {
@@ -218,6 +221,49 @@ impl Decider for Orders {
     }
 }
 
+fn reprice(product: &ProductChanged) -> Decided<Orders> {
+    if product.price.amount < 0 {
+        return Err(Declined::Impossible("a price below zero".into()));
+    }
+    Ok(Decision::events([Fact::Priced(product.clone())]))
+}
+
+/// What an order makes of what has happened elsewhere, or of what its customer wants.
+fn follow(world: &World, input: &Input, at: Timestamp) -> Decided<Orders> {
+    let (order_id, order) = known(world, input)?;
+    let events = match input {
+        // Forward.
+        Input::StockReserved(_) => order.note_stock(at),
+        Input::PaymentAuthorized(_) => order.note_payment(at),
+        Input::PaymentCaptured(_) => order.note_capture(),
+        Input::Dispatched(_, tracking_number) => order.note_dispatch(tracking_number),
+        Input::Delivered(_) => order.note_delivery(),
+        // Back.
+        Input::StockRejected(_) => order.give_up(CancelReason::OutOfStock),
+        Input::PaymentDeclined(_) => order.give_up(CancelReason::PaymentDeclined),
+        Input::CaptureFailed(_) => order.fail_capture(),
+        Input::ReservationExpired(_) => order.expire(),
+        Input::ShipmentCancelled(_) => order.note_stopped(),
+        // The parcel has left: what was asked for is answered by `shipping.dispatched`.
+        Input::CancellationRefused(_) => vec![],
+        Input::Cancel(_) => {
+            let cancelled = order.cancel(CancelReason::Customer);
+            cancelled.ok_or(Declined::Refused(Refusal::TooLateToCancel))?
+        }
+        // Time.
+        Input::ConfirmationDue(_) => order.give_up(CancelReason::TimedOut),
+        // These concern no order that is there.
+        Input::Place(_) | Input::ProductChanged(_) => vec![],
+    };
+    let in_time = order.awaits_confirmation()
+        && events.iter().any(|it| matches!(it, OrderEvent::Confirmed { .. } | OrderEvent::Cancelled { .. }));
+    let decision = Decision::events(events.into_iter().map(|event| Fact::Order(order_id, event)));
+    if in_time {
+        return Ok(decision.with_deadline(Deadline::Clear { key: order_id.to_string(), kind: CONFIRMATION }));
+    }
+    Ok(decision)
+}
+
 /// The order that an input concerns. One that was never placed here cannot be followed.
 fn known<'w>(world: &'w World, input: &Input) -> Result<(OrderId, &'w Order), Declined<Refusal>> {
     let unknown = || match input {
@@ -226,48 +272,4 @@ fn known<'w>(world: &'w World, input: &Input) -> Result<(OrderId, &'w Order), De
     };
     let id = input.order_id().ok_or_else(unknown)?;
     Ok((id, world.orders.get(&id).ok_or_else(unknown)?))
-}
-
-fn place(world: &World, order: &PlaceOrder, at: Timestamp) -> Decided<Orders> {
-    let mut lines = Vec::with_capacity(order.lines.len());
-    let mut wrong = Vec::new();
-    for (index, (sku, quantity)) in order.lines.iter().enumerate() {
-        let mut refuse = |detail: String| wrong.push((format!("/lines/{index}/sku"), detail));
-        match world.prices.get(sku) {
-            None => refuse(format!("there is no product {sku}")),
-            Some(it) if it.price.currency != order.currency => {
-                refuse(format!(
-                    "{sku} is sold in {}, not in {}",
-                    it.price.currency.code(),
-                    order.currency.code()
-                ));
-            }
-            Some(Price { name, price }) => {
-                lines.push(Line {
-                    sku: sku.clone(),
-                    name: name.clone(),
-                    quantity: *quantity,
-                    unit_price: *price,
-                });
-            }
-        }
-    }
-    let total = order::total(Money::zero(order.currency), &lines);
-    if total.is_none() {
-        wrong.push(("/lines".into(), "the total is more than an amount can be".into()));
-    }
-    let (true, Some(total)) = (wrong.is_empty(), total) else {
-        return Err(Declined::Refused(Refusal::Invalid(wrong)));
-    };
-    let placed = OrderPlaced {
-        order_id: order.order_id,
-        customer: order.customer.clone(),
-        currency: order.currency,
-        lines,
-        total,
-        ship_to: order.ship_to.clone(),
-        payment_method: order.payment_method.clone(),
-        placed_at: at,
-    };
-    Ok(Decision::events([Fact::Order(order.order_id, OrderEvent::Placed(placed))]))
 }

@@ -7,8 +7,9 @@
 //!
 //! **Invariants:** prices come from the service's own price list, never from the client. An order is
 //! confirmed only when stock and payment were both noted, in whatever order they came. `order.cancelled` is
-//! published once at most and is the only signal that makes the others compensate. After an end (delivered,
-//! cancelled) nothing follows, whatever arrives.
+//! published once at most and is the only signal that makes the others compensate. An order that is not
+//! confirmed in time is cancelled. After an end nothing follows, whatever arrives, except that a delivered
+//! order may still learn that it is paid.
 //!
 //! **Absent:** calls to other services; payment details other than the provider's token.
 
@@ -20,8 +21,12 @@ mod store;
 mod view;
 
 pub use config::Config;
+/// The decider as it runs, for simulation and model checking: it needs neither a database nor a log.
+pub use decider::{Fact, Input, Orders, PlaceOrder, Price, Refusal, World};
 pub use order::{Order, OrderEvent, State};
-pub use view::OrderView;
+pub use view::{OrderView, Status};
+
+use std::time::Duration;
 
 use bus::Bus;
 use engine::NoOutside;
@@ -36,7 +41,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
 /// Runs the service on any log.
 pub async fn run_on(bus: Bus, config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
     let parts = service::Parts {
-        decider: decider::Orders,
+        decider: Orders { confirm_within: Duration::from_secs(config.confirm_within_secs) },
         outside: NoOutside::default(),
         reads: &[Aggregate::Inventory, Aggregate::Payment, Aggregate::Shipping, Aggregate::Product],
         migrations: sqlx::migrate!(),

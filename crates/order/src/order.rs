@@ -1,10 +1,13 @@
 //! An order's life: pure, from events to state and from state to the next events.
 
+mod stored;
+#[cfg(test)]
+mod tests;
+
 use events::{
-    CancelReason, Event, Money, OrderCancellationRequested, OrderCancelled, OrderConfirmed, OrderDelivered,
-    OrderId, OrderPaid, OrderPlaced, OrderShipped, Timestamp, Unreadable,
+    CancelReason, Money, OrderCancellationRequested, OrderCancelled, OrderConfirmed, OrderDelivered,
+    OrderPaid, OrderPlaced, OrderShipped, Timestamp,
 };
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// An order, folded from its events.
 #[derive(Debug, Clone, PartialEq)]
@@ -110,6 +113,11 @@ impl Order {
         }
     }
 
+    /// Whether it is still to be confirmed or cancelled, for which it has a deadline.
+    pub(crate) fn awaits_confirmation(&self) -> bool {
+        matches!(self.state, S::Placed { .. })
+    }
+
     // Forward.
 
     pub(crate) fn note_stock(&self, at: Timestamp) -> Vec<OrderEvent> {
@@ -128,6 +136,7 @@ impl Order {
         }
     }
 
+    /// The capture and the parcel are told by two services: the later news may come after the delivery.
     pub(crate) fn note_capture(&self) -> Vec<OrderEvent> {
         match self.state {
             S::Confirmed { paid: false, .. }
@@ -239,75 +248,8 @@ pub(crate) fn total(zero: Money, lines: &[events::Line]) -> Option<Money> {
 }
 
 impl OrderEvent {
+    /// Whether others are told of it.
     pub fn is_published(&self) -> bool {
         !matches!(self, E::StockNoted | E::PaymentNoted)
     }
-
-    /// Name and version of the stored form.
-    pub fn stored_type(&self) -> &'static str {
-        match self {
-            E::Placed(_) => "placed.v2",
-            E::StockNoted => "stock-noted.v1",
-            E::PaymentNoted => "payment-noted.v1",
-            E::Confirmed { .. } => "confirmed.v1",
-            E::Paid => "paid.v1",
-            E::Shipped { .. } => "shipped.v1",
-            E::Delivered => "delivered.v1",
-            E::CancellationRequested { .. } => "cancellation-requested.v1",
-            E::Cancelled { .. } => "cancelled.v1",
-        }
-    }
-
-    /// The stored form's data, JSON.
-    pub fn stored_data(&self) -> String {
-        let json = match self {
-            E::Placed(placed) => serde_json::to_string(placed),
-            E::StockNoted | E::PaymentNoted | E::Paid | E::Delivered => return "{}".to_owned(),
-            E::Confirmed { at } => serde_json::to_string(&At { at: *at }),
-            E::Shipped { tracking_number } => {
-                serde_json::to_string(&Tracked { tracking_number: tracking_number.clone() })
-            }
-            E::CancellationRequested { reason } | E::Cancelled { reason } => {
-                serde_json::to_string(&Because { reason: *reason })
-            }
-        };
-        // Structs of strings, numbers and lists: there is no value that JSON lacks.
-        json.expect("an event serialises")
-    }
-
-    /// Reads any form that was ever stored.
-    pub fn from_stored(stored_type: &str, data: &str) -> Result<Self, Unreadable> {
-        fn read<T: DeserializeOwned>(data: &str) -> Result<T, Unreadable> {
-            serde_json::from_str(data).map_err(|error| Unreadable::Data(error.to_string()))
-        }
-        Ok(match stored_type {
-            "placed.v1" => E::Placed(OrderPlaced::decode(1, data.as_bytes())?),
-            "placed.v2" => E::Placed(OrderPlaced::decode(2, data.as_bytes())?),
-            "stock-noted.v1" => E::StockNoted,
-            "payment-noted.v1" => E::PaymentNoted,
-            "confirmed.v1" => E::Confirmed { at: read::<At>(data)?.at },
-            "paid.v1" => E::Paid,
-            "shipped.v1" => E::Shipped { tracking_number: read::<Tracked>(data)?.tracking_number },
-            "delivered.v1" => E::Delivered,
-            "cancellation-requested.v1" => E::CancellationRequested { reason: read::<Because>(data)?.reason },
-            "cancelled.v1" => E::Cancelled { reason: read::<Because>(data)?.reason },
-            other => return Err(Unreadable::Data(format!("no stored event is called {other:?}"))),
-        })
-    }
-}
-
-#[derive(Serialize, Deserialize)]
-struct At {
-    #[serde(with = "events::timestamp")]
-    at: Timestamp,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Tracked {
-    tracking_number: String,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Because {
-    reason: CancelReason,
 }

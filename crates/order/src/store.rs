@@ -1,16 +1,22 @@
-//! All SQL of the order service.
+//! All SQL of the order service: here the events of orders, beside it the read model and the price list.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+mod price;
+mod view;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use engine::Recorded;
-use events::{Currency, Money, OrderId, Sku};
+use events::OrderId;
 use sqlx::{PgConnection, PgPool, Row, postgres::PgRow};
 use uuid::Uuid;
 
+pub(crate) use self::{
+    price::{prices, save_prices},
+    view::{Wanted, order, orders},
+};
 use crate::{
-    decider::{Fact, Price},
+    decider::Fact,
     order::{Order, OrderEvent},
-    view::{OrderView, Progress, Status, reason_name, reason_of},
 };
 
 fn decode_error(error: impl std::error::Error + Send + Sync + 'static) -> sqlx::Error {
@@ -57,24 +63,6 @@ fn fold(rows: &[PgRow]) -> sqlx::Result<BTreeMap<OrderId, Order>> {
     Ok(orders)
 }
 
-/// The prices of those of `skus` that are products.
-pub(crate) async fn prices(tx: &mut PgConnection, skus: BTreeSet<&str>) -> sqlx::Result<HashMap<Sku, Price>> {
-    if skus.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let rows = sqlx::query("select sku, name, amount, currency from price where sku = any($1)")
-        .bind(skus.into_iter().collect::<Vec<_>>())
-        .fetch_all(tx)
-        .await?;
-    let price = |row: &PgRow| {
-        let sku: Sku = row.try_get::<&str, _>("sku")?.parse().map_err(decode_error)?;
-        let currency: Currency = row.try_get::<&str, _>("currency")?.parse().map_err(decode_error)?;
-        let price = Money { amount: row.try_get("amount")?, currency };
-        Ok((sku, Price { name: row.try_get("name")?, price }))
-    };
-    rows.iter().map(price).collect()
-}
-
 /// Appends the events of a batch and brings the read model of their orders up to them.
 pub(crate) async fn save_orders(
     tx: &mut PgConnection,
@@ -104,8 +92,8 @@ pub(crate) async fn save_orders(
     let mut next: BTreeMap<OrderId, i64> =
         new.iter().filter_map(|(id, count)| Some((*id, orders.get(id)?.version - count + 1))).collect();
     let versions: Vec<i64> = appended.iter().map(|(id, ..)| take_next(&mut next, *id)).collect();
-    create_views(tx, &created).await?;
-    update_views(tx, &changed).await?;
+    view::create(tx, &created).await?;
+    view::update(tx, &changed).await?;
     append(tx, &appended, &versions).await
 }
 
@@ -138,152 +126,6 @@ async fn append(
     .execute(tx)
     .await?;
     Ok(())
-}
-
-async fn create_views(tx: &mut PgConnection, created: &[(OrderId, &Order)]) -> sqlx::Result<()> {
-    if created.is_empty() {
-        return Ok(());
-    }
-    let progress: Vec<Progress> = created.iter().map(|(_, order)| Progress::of(order)).collect();
-    sqlx::query(
-        "insert into order_view (order_id, version, sequence, status, customer_id, total_amount, currency,
-             cancel_reason, tracking_number, paid, placed_at)
-         select * from unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::bigint[],
-             $7::text[], $8::text[], $9::text[], $10::bool[], $11::timestamptz[])",
-    )
-    .bind(created.iter().map(|it| it.0.0).collect::<Vec<_>>())
-    .bind(progress.iter().map(|it| it.version).collect::<Vec<_>>())
-    .bind(created.iter().map(|it| it.1.sequence).collect::<Vec<_>>())
-    .bind(progress.iter().map(|it| it.status.name()).collect::<Vec<_>>())
-    .bind(created.iter().map(|it| it.1.placed.customer.id.as_str()).collect::<Vec<_>>())
-    .bind(created.iter().map(|it| it.1.placed.total.amount).collect::<Vec<_>>())
-    .bind(created.iter().map(|it| it.1.placed.total.currency.code()).collect::<Vec<_>>())
-    .bind(progress.iter().map(|it| it.cancel_reason.map(reason_name)).collect::<Vec<_>>())
-    .bind(progress.iter().map(|it| it.tracking_number.as_deref()).collect::<Vec<_>>())
-    .bind(progress.iter().map(|it| it.paid).collect::<Vec<_>>())
-    .bind(created.iter().map(|it| it.1.placed.placed_at).collect::<Vec<_>>())
-    .execute(tx)
-    .await?;
-    Ok(())
-}
-
-async fn update_views(tx: &mut PgConnection, changed: &[(OrderId, &Order)]) -> sqlx::Result<()> {
-    if changed.is_empty() {
-        return Ok(());
-    }
-    let progress: Vec<Progress> = changed.iter().map(|(_, order)| Progress::of(order)).collect();
-    sqlx::query(
-        "update order_view v
-         set version = it.version, sequence = it.sequence, status = it.status, cancel_reason = it.cancel_reason,
-             tracking_number = it.tracking_number, paid = it.paid
-         from unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::bool[])
-             it (order_id, version, sequence, status, cancel_reason, tracking_number, paid)
-         where v.order_id = it.order_id",
-    )
-    .bind(changed.iter().map(|it| it.0.0).collect::<Vec<_>>())
-    .bind(progress.iter().map(|it| it.version).collect::<Vec<_>>())
-    .bind(changed.iter().map(|it| it.1.sequence).collect::<Vec<_>>())
-    .bind(progress.iter().map(|it| it.status.name()).collect::<Vec<_>>())
-    .bind(progress.iter().map(|it| it.cancel_reason.map(reason_name)).collect::<Vec<_>>())
-    .bind(progress.iter().map(|it| it.tracking_number.as_deref()).collect::<Vec<_>>())
-    .bind(progress.iter().map(|it| it.paid).collect::<Vec<_>>())
-    .execute(tx)
-    .await?;
-    Ok(())
-}
-
-/// The last price of each product in the batch.
-pub(crate) async fn save_prices(tx: &mut PgConnection, facts: &[Recorded<Fact>]) -> sqlx::Result<()> {
-    let mut prices = BTreeMap::new();
-    for fact in facts {
-        if let Fact::Priced(product) = &fact.event {
-            prices.insert(product.sku.as_str(), product);
-        }
-    }
-    if prices.is_empty() {
-        return Ok(());
-    }
-    sqlx::query(
-        "insert into price (sku, name, amount, currency)
-         select * from unnest($1::text[], $2::text[], $3::bigint[], $4::text[])
-         on conflict (sku) do update
-         set name = excluded.name, amount = excluded.amount, currency = excluded.currency",
-    )
-    .bind(prices.keys().copied().collect::<Vec<_>>())
-    .bind(prices.values().map(|it| it.name.as_str()).collect::<Vec<_>>())
-    .bind(prices.values().map(|it| it.price.amount).collect::<Vec<_>>())
-    .bind(prices.values().map(|it| it.price.currency.code()).collect::<Vec<_>>())
-    .execute(tx)
-    .await?;
-    Ok(())
-}
-
-/// One order of the read model.
-pub(crate) async fn order(pool: &PgPool, id: OrderId) -> sqlx::Result<Option<OrderView>> {
-    let row = sqlx::query(
-        "select v.status, v.version, v.paid, v.cancel_reason, v.tracking_number, e.type, e.data
-         from order_view v join order_event e on e.order_id = v.order_id and e.version = 1
-         where v.order_id = $1",
-    )
-    .bind(id.0)
-    .fetch_optional(pool)
-    .await?;
-    row.as_ref().map(view).transpose()
-}
-
-/// What a list of orders is narrowed down to.
-#[derive(Debug, Default)]
-pub(crate) struct Wanted<'a> {
-    pub(crate) customer: Option<&'a str>,
-    pub(crate) status: Option<Status>,
-    /// Older than this order.
-    pub(crate) before: Option<OrderId>,
-    pub(crate) limit: i64,
-}
-
-/// Orders of the read model, newest first. Order ids are UUIDv7: their order is that of placing.
-pub(crate) async fn orders(pool: &PgPool, wanted: &Wanted<'_>) -> sqlx::Result<Vec<OrderView>> {
-    // Two statements and not one with `or`: each has the index that it needs.
-    let query = match wanted.customer {
-        Some(_) => {
-            "select v.status, v.version, v.paid, v.cancel_reason, v.tracking_number, e.type, e.data
-             from order_view v join order_event e on e.order_id = v.order_id and e.version = 1
-             where v.customer_id = $1 and v.order_id < $2 and ($3::text is null or v.status = $3)
-             order by v.order_id desc limit $4"
-        }
-        None => {
-            "select v.status, v.version, v.paid, v.cancel_reason, v.tracking_number, e.type, e.data
-             from order_view v join order_event e on e.order_id = v.order_id and e.version = 1
-             where $1::text is null and v.order_id < $2 and ($3::text is null or v.status = $3)
-             order by v.order_id desc limit $4"
-        }
-    };
-    let rows = sqlx::query(query)
-        .bind(wanted.customer)
-        .bind(wanted.before.map_or(Uuid::max(), |it| it.0))
-        .bind(wanted.status.map(Status::name))
-        .bind(wanted.limit)
-        .fetch_all(pool)
-        .await?;
-    rows.iter().map(view).collect()
-}
-
-fn view(row: &PgRow) -> sqlx::Result<OrderView> {
-    let placed = OrderEvent::from_stored(row.try_get("type")?, row.try_get("data")?).map_err(decode_error)?;
-    let OrderEvent::Placed(placed) = placed else {
-        return Err(sqlx::Error::Decode("an order's first event is not `placed`".into()));
-    };
-    let status: &str = row.try_get("status")?;
-    let reason: Option<&str> = row.try_get("cancel_reason")?;
-    let progress = Progress {
-        status: Status::parse(status)
-            .ok_or_else(|| sqlx::Error::Decode(format!("no status {status:?}").into()))?,
-        version: row.try_get("version")?,
-        paid: row.try_get("paid")?,
-        cancel_reason: reason.and_then(reason_of),
-        tracking_number: row.try_get("tracking_number")?,
-    };
-    Ok(OrderView::new(placed, progress))
 }
 
 /// An order's stored events, oldest first.

@@ -1,3 +1,5 @@
+//! An order as it is shown: what the read model holds and what HTTP answers.
+
 use events::{CancelReason, Customer, Line, Money, OrderId, OrderPlaced, Sku, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -28,6 +30,7 @@ pub struct OrderView {
     pub placed_at: Timestamp,
 }
 
+/// How far an order has come; `cancelled` and `delivered` are the ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Status {
@@ -84,7 +87,8 @@ impl Progress {
 }
 
 impl OrderView {
-    pub(crate) fn of(order: &Order) -> Self {
+    /// What the fold of an order's events shows.
+    pub fn of(order: &Order) -> Self {
         Self::new(order.placed.clone(), Progress::of(order))
     }
 

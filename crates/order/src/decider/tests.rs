@@ -1,0 +1,548 @@
+use engine::{Deadline, Decider as _, Decision, Declined};
+use events::{Address, Customer, Line, OrderPlaced, Timestamp};
+use expect_test::{Expect, expect};
+use time::macros::datetime;
+
+use super::*;
+use crate::order::State;
+
+const AT: Timestamp = datetime!(2025-08-19 09:30 UTC);
+
+fn id(number: u128) -> OrderId {
+    OrderId(uuid::Uuid::from_u128(number))
+}
+
+fn money(amount: i64, currency: &str) -> Money {
+    Money { amount, currency: currency.parse().unwrap() }
+}
+
+fn product(sku: &str, amount: i64, currency: &str) -> ProductChanged {
+    let price = money(amount, currency);
+    ProductChanged { sku: sku.parse().unwrap(), name: format!("Product {sku}"), price, on_hand: 10 }
+}
+
+fn wants(order_id: OrderId, currency: &str, lines: &[(&str, u32)]) -> PlaceOrder {
+    PlaceOrder {
+        order_id,
+        customer: Customer {
+            id: "c-1".parse().unwrap(),
+            name: "Ada Lovelace".into(),
+            email: "ada@example.com".into(),
+        },
+        currency: currency.parse().unwrap(),
+        lines: lines.iter().map(|(sku, quantity)| (sku.parse().unwrap(), *quantity)).collect(),
+        ship_to: Address {
+            name: "Ada Lovelace".into(),
+            line1: "12 Analytical St".into(),
+            line2: None,
+            city: "London".into(),
+            postal_code: "N1".into(),
+            country: "GB".into(),
+        },
+        payment_method: "pm_card_visa".into(),
+    }
+}
+
+/// The world after `inputs`, all of which have to be carried out.
+fn world(inputs: &[Input]) -> World {
+    let mut world = World::default();
+    for input in inputs {
+        step(&mut world, input).unwrap();
+    }
+    world
+}
+
+/// Decides and evolves as the engine does; what is published comes along.
+fn step(world: &mut World, input: &Input) -> Result<(Decision<Fact>, Vec<Publication>), Declined<Refusal>> {
+    let decision = Orders::default().decide(world, input, AT)?;
+    let mut published = Vec::new();
+    for fact in &decision.events {
+        Orders::default().evolve(world, fact);
+        published.extend(Orders::default().publish(world, fact));
+    }
+    Ok((decision, published))
+}
+
+/// Every state an order can be in, by the inputs that lead there; `-`: it was never placed.
+fn states() -> Vec<(&'static str, World)> {
+    use Input as I;
+    let placed = I::Place(wants(id(1), "USD", &[("MUG-01", 2)]));
+    let from = |inputs: &[I]| {
+        world(&[&[I::ProductChanged(product("MUG-01", 1999, "USD")), placed.clone()], inputs].concat())
+    };
+    let (stock, payment) = (I::StockReserved(id(1)), I::PaymentAuthorized(id(1)));
+    let (paid, cancel) = (I::PaymentCaptured(id(1)), I::Cancel(id(1)));
+    let (shipped, delivered) = (I::Dispatched(id(1), "WB1".into()), I::Delivered(id(1)));
+    let stopped = I::ShipmentCancelled(id(1));
+    let confirmed = [stock.clone(), payment.clone()];
+    let after = |inputs: &[&I]| {
+        from(&[&confirmed[..], &inputs.iter().map(|it| (*it).clone()).collect::<Vec<_>>()].concat())
+    };
+    vec![
+        ("-", world(&[I::ProductChanged(product("MUG-01", 1999, "USD"))])),
+        ("placed", from(&[])),
+        ("placed, stock", from(&[stock.clone()])),
+        ("placed, payment", from(&[payment.clone()])),
+        ("confirmed", after(&[])),
+        ("confirmed, paid", after(&[&paid])),
+        ("confirmed, cancelling", after(&[&cancel])),
+        ("confirmed, paid, cancelling", after(&[&paid, &cancel])),
+        ("shipped", after(&[&shipped])),
+        ("shipped, paid", after(&[&paid, &shipped])),
+        ("delivered", after(&[&shipped, &delivered])),
+        ("delivered, paid", after(&[&paid, &shipped, &delivered])),
+        ("cancelled", from(&[cancel.clone()])),
+        ("cancelled, paid", after(&[&paid, &cancel, &stopped])),
+    ]
+}
+
+/// One of each input; the match makes sure that a new one is added here.
+fn inputs() -> Vec<(&'static str, Input)> {
+    use Input as I;
+    let it = id(1);
+    let inputs = [
+        I::Place(wants(it, "USD", &[("MUG-01", 2)])),
+        I::StockReserved(it),
+        I::PaymentAuthorized(it),
+        I::PaymentCaptured(it),
+        I::Dispatched(it, "WB2".into()),
+        I::Delivered(it),
+        I::StockRejected(it),
+        I::PaymentDeclined(it),
+        I::CaptureFailed(it),
+        I::ReservationExpired(it),
+        I::ShipmentCancelled(it),
+        I::CancellationRefused(it),
+        I::Cancel(it),
+        I::ConfirmationDue(it),
+        I::ProductChanged(product("MUG-01", 2500, "USD")),
+    ];
+    let name = |input: &I| match input {
+        I::Place(_) => "place",
+        I::Cancel(_) => "cancel",
+        I::StockReserved(_) => "stock-reserved",
+        I::StockRejected(_) => "stock-rejected",
+        I::ReservationExpired(_) => "reservation-expired",
+        I::PaymentAuthorized(_) => "payment-authorized",
+        I::PaymentDeclined(_) => "payment-declined",
+        I::PaymentCaptured(_) => "payment-captured",
+        I::CaptureFailed(_) => "capture-failed",
+        I::Dispatched(..) => "dispatched",
+        I::Delivered(_) => "delivered",
+        I::ShipmentCancelled(_) => "shipment-cancelled",
+        I::CancellationRefused(_) => "cancellation-refused",
+        I::ConfirmationDue(_) => "confirmation-due",
+        I::ProductChanged(_) => "product-changed",
+    };
+    inputs.into_iter().map(|input| (name(&input), input)).collect()
+}
+
+/// What is decided, in one line; empty when nothing is.
+fn shown(decided: &Result<Decision<Fact>, Declined<Refusal>>) -> String {
+    let decision = match decided {
+        Ok(decision) => decision,
+        Err(Declined::Refused(refusal)) => return format!("refused: {refusal:?}"),
+        Err(Declined::Impossible(reason)) => return format!("impossible: {reason}"),
+    };
+    assert_eq!(decision.effects, [], "an order calls nobody");
+    let facts = decision.events.iter().map(|fact| match fact {
+        Fact::Priced(product) => format!("priced {}", product.price),
+        Fact::Order(_, OrderEvent::Placed(it)) => format!("placed {}", it.total),
+        Fact::Order(_, OrderEvent::Shipped { tracking_number }) => format!("shipped {tracking_number}"),
+        Fact::Order(_, OrderEvent::CancellationRequested { reason }) => {
+            format!("cancellation-requested {reason:?}")
+        }
+        Fact::Order(_, OrderEvent::Cancelled { reason }) => format!("cancelled {reason:?}"),
+        Fact::Order(_, event) => event.stored_type().trim_end_matches(".v1").to_owned(),
+    });
+    let deadlines = decision.deadlines.iter().map(|it| match it {
+        Deadline::Set { key, kind, after } => {
+            assert_eq!(*key, id(1).to_string());
+            format!("set {kind} {after:?}")
+        }
+        Deadline::Clear { key, kind } => {
+            assert_eq!(*key, id(1).to_string());
+            format!("clear {kind}")
+        }
+    });
+    facts.chain(deadlines).collect::<Vec<_>>().join(", ")
+}
+
+#[test]
+fn every_input_in_every_state() {
+    let mut table = String::new();
+    for (state, world) in states() {
+        table.push_str(&format!("{state}\n"));
+        let mut nothing = Vec::new();
+        for (input, it) in inputs() {
+            match shown(&Orders::default().decide(&world, &it, AT)).as_str() {
+                "" => nothing.push(input),
+                decided => table.push_str(&format!("    {input} -> {decided}\n")),
+            }
+        }
+        // Five to a line.
+        for (index, some) in nothing.chunks(5).enumerate() {
+            let lead = if index == 0 { "nothing:" } else { "        " };
+            table.push_str(&format!("    {lead} {}\n", some.join(", ")));
+        }
+    }
+    expect![[r#"
+        -
+            place -> placed 39.98 USD, set confirmation 1800s
+            stock-reserved -> impossible: the order was never placed here
+            payment-authorized -> impossible: the order was never placed here
+            payment-captured -> impossible: the order was never placed here
+            dispatched -> impossible: the order was never placed here
+            delivered -> impossible: the order was never placed here
+            stock-rejected -> impossible: the order was never placed here
+            payment-declined -> impossible: the order was never placed here
+            capture-failed -> impossible: the order was never placed here
+            reservation-expired -> impossible: the order was never placed here
+            shipment-cancelled -> impossible: the order was never placed here
+            cancellation-refused -> impossible: the order was never placed here
+            cancel -> refused: UnknownOrder
+            confirmation-due -> impossible: the order was never placed here
+            product-changed -> priced 25.00 USD
+        placed
+            stock-reserved -> stock-noted
+            payment-authorized -> payment-noted
+            stock-rejected -> cancelled OutOfStock, clear confirmation
+            payment-declined -> cancelled PaymentDeclined, clear confirmation
+            reservation-expired -> cancelled ReservationExpired, clear confirmation
+            cancel -> cancelled Customer, clear confirmation
+            confirmation-due -> cancelled TimedOut, clear confirmation
+            product-changed -> priced 25.00 USD
+            nothing: place, payment-captured, dispatched, delivered, capture-failed
+                     shipment-cancelled, cancellation-refused
+        placed, stock
+            payment-authorized -> payment-noted, confirmed, clear confirmation
+            stock-rejected -> cancelled OutOfStock, clear confirmation
+            payment-declined -> cancelled PaymentDeclined, clear confirmation
+            reservation-expired -> cancelled ReservationExpired, clear confirmation
+            cancel -> cancelled Customer, clear confirmation
+            confirmation-due -> cancelled TimedOut, clear confirmation
+            product-changed -> priced 25.00 USD
+            nothing: place, stock-reserved, payment-captured, dispatched, delivered
+                     capture-failed, shipment-cancelled, cancellation-refused
+        placed, payment
+            stock-reserved -> stock-noted, confirmed, clear confirmation
+            stock-rejected -> cancelled OutOfStock, clear confirmation
+            payment-declined -> cancelled PaymentDeclined, clear confirmation
+            reservation-expired -> cancelled ReservationExpired, clear confirmation
+            cancel -> cancelled Customer, clear confirmation
+            confirmation-due -> cancelled TimedOut, clear confirmation
+            product-changed -> priced 25.00 USD
+            nothing: place, payment-authorized, payment-captured, dispatched, delivered
+                     capture-failed, shipment-cancelled, cancellation-refused
+        confirmed
+            payment-captured -> paid
+            dispatched -> shipped WB2
+            capture-failed -> cancelled CaptureFailed
+            reservation-expired -> cancellation-requested ReservationExpired
+            cancel -> cancellation-requested Customer
+            product-changed -> priced 25.00 USD
+            nothing: place, stock-reserved, payment-authorized, delivered, stock-rejected
+                     payment-declined, shipment-cancelled, cancellation-refused, confirmation-due
+        confirmed, paid
+            dispatched -> shipped WB2
+            reservation-expired -> cancellation-requested ReservationExpired
+            cancel -> cancellation-requested Customer
+            product-changed -> priced 25.00 USD
+            nothing: place, stock-reserved, payment-authorized, payment-captured, delivered
+                     stock-rejected, payment-declined, capture-failed, shipment-cancelled, cancellation-refused
+                     confirmation-due
+        confirmed, cancelling
+            payment-captured -> paid
+            dispatched -> shipped WB2
+            capture-failed -> cancelled CaptureFailed
+            shipment-cancelled -> cancelled Customer
+            product-changed -> priced 25.00 USD
+            nothing: place, stock-reserved, payment-authorized, delivered, stock-rejected
+                     payment-declined, reservation-expired, cancellation-refused, cancel, confirmation-due
+        confirmed, paid, cancelling
+            dispatched -> shipped WB2
+            shipment-cancelled -> cancelled Customer
+            product-changed -> priced 25.00 USD
+            nothing: place, stock-reserved, payment-authorized, payment-captured, delivered
+                     stock-rejected, payment-declined, capture-failed, reservation-expired, cancellation-refused
+                     cancel, confirmation-due
+        shipped
+            payment-captured -> paid
+            delivered -> delivered
+            cancel -> refused: TooLateToCancel
+            product-changed -> priced 25.00 USD
+            nothing: place, stock-reserved, payment-authorized, dispatched, stock-rejected
+                     payment-declined, capture-failed, reservation-expired, shipment-cancelled, cancellation-refused
+                     confirmation-due
+        shipped, paid
+            delivered -> delivered
+            cancel -> refused: TooLateToCancel
+            product-changed -> priced 25.00 USD
+            nothing: place, stock-reserved, payment-authorized, payment-captured, dispatched
+                     stock-rejected, payment-declined, capture-failed, reservation-expired, shipment-cancelled
+                     cancellation-refused, confirmation-due
+        delivered
+            payment-captured -> paid
+            cancel -> refused: TooLateToCancel
+            product-changed -> priced 25.00 USD
+            nothing: place, stock-reserved, payment-authorized, dispatched, delivered
+                     stock-rejected, payment-declined, capture-failed, reservation-expired, shipment-cancelled
+                     cancellation-refused, confirmation-due
+        delivered, paid
+            cancel -> refused: TooLateToCancel
+            product-changed -> priced 25.00 USD
+            nothing: place, stock-reserved, payment-authorized, payment-captured, dispatched
+                     delivered, stock-rejected, payment-declined, capture-failed, reservation-expired
+                     shipment-cancelled, cancellation-refused, confirmation-due
+        cancelled
+            product-changed -> priced 25.00 USD
+            nothing: place, stock-reserved, payment-authorized, payment-captured, dispatched
+                     delivered, stock-rejected, payment-declined, capture-failed, reservation-expired
+                     shipment-cancelled, cancellation-refused, cancel, confirmation-due
+        cancelled, paid
+            product-changed -> priced 25.00 USD
+            nothing: place, stock-reserved, payment-authorized, payment-captured, dispatched
+                     delivered, stock-rejected, payment-declined, capture-failed, reservation-expired
+                     shipment-cancelled, cancellation-refused, cancel, confirmation-due
+    "#]].assert_eq(&table);
+}
+
+#[test]
+fn the_states_of_the_table_are_all_there_are() {
+    // `Placed` with both is passed through within one decision; no input finds an order there.
+    let name = |state: &State| match state {
+        State::Placed { stock, payment } => format!("placed {stock} {payment}"),
+        State::Confirmed { paid, cancelling } => format!("confirmed {paid} {}", cancelling.is_some()),
+        State::Shipped { paid, .. } => format!("shipped {paid}"),
+        State::Delivered { paid, .. } => format!("delivered {paid}"),
+        State::Cancelled { paid, .. } => format!("cancelled {paid}"),
+    };
+    let seen: std::collections::BTreeSet<String> =
+        states().iter().filter_map(|(_, world)| Some(name(&world.orders.get(&id(1))?.state))).collect();
+    assert_eq!(seen.len(), 3 + 4 + 2 + 2 + 2, "{seen:?}");
+    // Whatever happens next, the order is in one of them again.
+    for (state, world) in states() {
+        for (input, it) in inputs() {
+            let mut world = world.clone();
+            if step(&mut world, &it).is_ok() {
+                let after = world.orders.get(&id(1)).map(|order| name(&order.state));
+                assert!(after.iter().all(|it| seen.contains(it)), "{state} and {input} lead to {after:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn whatever_comes_a_second_time_changes_nothing() {
+    for (state, world) in states() {
+        for (input, it) in inputs().into_iter().filter(|(_, it)| it.order_id().is_some()) {
+            let mut world = world.clone();
+            if step(&mut world, &it).is_err() {
+                continue;
+            }
+            let (again, _) = step(&mut world, &it).unwrap();
+            assert_eq!(again, Decision::nothing(), "{state}: {input} again");
+        }
+    }
+}
+
+#[test]
+fn published_events_are_counted_without_a_gap() {
+    for (state, world) in states() {
+        for (input, first) in inputs() {
+            for (next, second) in inputs() {
+                let mut world = world.clone();
+                let before = world.orders.get(&id(1)).map_or(0, |it| it.sequence);
+                let mut published = Vec::new();
+                for it in [&first, &second] {
+                    published.extend(step(&mut world, it).into_iter().flat_map(|(_, published)| published));
+                }
+                let sequences: Vec<i64> = published.iter().map(|it| it.sequence).collect();
+                let expected: Vec<i64> = (before + 1..).take(sequences.len()).collect();
+                assert_eq!(sequences, expected, "{state}, {input}, {next}");
+                assert!(published.iter().all(|it| it.key == id(1).to_string()));
+            }
+        }
+    }
+}
+
+/// `expected`: the lines that are placed, or what is refused and where.
+#[track_caller]
+fn check_placing(prices: &[(&str, i64, &str)], currency: &str, lines: &[(&str, u32)], expected: Expect) {
+    let products =
+        prices.iter().map(|(sku, amount, code)| Input::ProductChanged(product(sku, *amount, code)));
+    let mut world = world(&products.collect::<Vec<_>>());
+    let shown = match step(&mut world, &Input::Place(wants(id(1), currency, lines))) {
+        Ok((decision, _)) => {
+            let [Fact::Order(_, OrderEvent::Placed(OrderPlaced { lines, total, .. }))] = &decision.events[..]
+            else {
+                panic!("{decision:?}");
+            };
+            let line =
+                |it: &Line| format!("{} x {} ({}) at {}\n", it.quantity, it.sku, it.name, it.unit_price);
+            lines.iter().map(line).chain([format!("total {total}")]).collect::<String>()
+        }
+        Err(Declined::Refused(Refusal::Invalid(wrong))) => wrong
+            .iter()
+            .map(|(pointer, detail)| format!("{pointer}: {detail}"))
+            .collect::<Vec<_>>()
+            .join("\n"),
+        Err(other) => panic!("{other:?}"),
+    };
+    expected.assert_eq(&shown);
+}
+
+#[test]
+fn prices_are_the_shops() {
+    check_placing(
+        &[("MUG-01", 1999, "USD"), ("PEN-01", 250, "USD")],
+        "USD",
+        &[("PEN-01", 10), ("MUG-01", 2)],
+        expect![[r#"
+            10 x PEN-01 (Product PEN-01) at 2.50 USD
+            2 x MUG-01 (Product MUG-01) at 19.99 USD
+            total 64.98 USD"#]],
+    );
+    check_placing(
+        &[("MUG-01", 5000, "JPY")],
+        "JPY",
+        &[("MUG-01", 1)],
+        expect![[r#"
+        1 x MUG-01 (Product MUG-01) at 5000 JPY
+        total 5000 JPY"#]],
+    );
+}
+
+#[test]
+fn all_that_is_wrong_with_the_lines_is_said_at_once() {
+    check_placing(
+        &[("MUG-01", 1999, "EUR"), ("PEN-01", 250, "USD")],
+        "USD",
+        &[("NONE", 1), ("PEN-01", 1), ("MUG-01", 1)],
+        expect![[r#"
+            /lines/0/sku: there is no product NONE
+            /lines/2/sku: MUG-01 is sold in EUR, not in USD"#]],
+    );
+}
+
+#[test]
+fn a_total_has_to_fit_and_to_be_payable() {
+    check_placing(
+        &[("GOLD", i64::MAX, "USD")],
+        "USD",
+        &[("GOLD", 1)],
+        expect![[r#"
+        1 x GOLD (Product GOLD) at 92233720368547758.07 USD
+        total 92233720368547758.07 USD"#]],
+    );
+    check_placing(
+        &[("GOLD", i64::MAX, "USD")],
+        "USD",
+        &[("GOLD", 2)],
+        expect!["/lines: the total is more than an amount can be"],
+    );
+    check_placing(
+        &[("GOLD", i64::MAX, "USD"), ("PEN-01", 1, "USD")],
+        "USD",
+        &[("GOLD", 1), ("PEN-01", 1)],
+        expect!["/lines: the total is more than an amount can be"],
+    );
+    check_placing(
+        &[("GIFT", 0, "USD")],
+        "USD",
+        &[("GIFT", 3)],
+        expect!["/lines: the total must be more than zero"],
+    );
+    check_placing(
+        &[("GIFT", 0, "USD"), ("PEN-01", 250, "USD")],
+        "USD",
+        &[("GIFT", 1), ("PEN-01", 1)],
+        expect![[r#"
+            1 x GIFT (Product GIFT) at 0.00 USD
+            1 x PEN-01 (Product PEN-01) at 2.50 USD
+            total 2.50 USD"#]],
+    );
+}
+
+#[test]
+fn a_price_that_changes_in_the_batch_holds_from_there_on() {
+    let mut world = world(&[Input::ProductChanged(product("MUG-01", 1999, "USD"))]);
+    for (number, price) in [(1, 1999), (2, 2500)] {
+        step(&mut world, &Input::ProductChanged(product("MUG-01", price, "USD"))).unwrap();
+        step(&mut world, &Input::Place(wants(id(number), "USD", &[("MUG-01", 1)]))).unwrap();
+    }
+    let totals: Vec<Money> = world.orders.values().map(|it| it.placed.total).collect();
+    assert_eq!(totals, [money(1999, "USD"), money(2500, "USD")]);
+}
+
+#[test]
+fn a_price_below_zero_is_poison() {
+    let decided =
+        Orders::default().decide(&World::default(), &Input::ProductChanged(product("MUG-01", -1, "USD")), AT);
+    assert_eq!(decided, Err(Declined::Impossible("a price below zero".into())));
+}
+
+#[test]
+fn a_command_is_answered_with_the_order_after_it() {
+    let world = world(&[
+        Input::ProductChanged(product("MUG-01", 1999, "USD")),
+        Input::Place(wants(id(1), "USD", &[("MUG-01", 2)])),
+    ]);
+    let reply = Orders::default().reply(&world, &Input::Cancel(id(1))).unwrap();
+    assert_eq!((reply.order_id, reply.version, reply.total), (id(1), 1, money(3998, "USD")));
+}
+
+#[test]
+fn deadlines_are_told_by_their_kind() {
+    let due = |kind, key: &str| Orders::default().due(kind, key).map(|it| it.order_id());
+    assert_eq!(due("confirmation", &id(7).to_string()), Some(Some(id(7))));
+    assert_eq!(due("confirmation", "MUG-01"), None);
+    assert_eq!(due("reservation", &id(7).to_string()), None);
+}
+
+/// Every published event of the suite, as the decider reads it.
+#[test]
+fn what_is_read_and_what_is_skipped() {
+    let mut table = String::new();
+    for published in events::catalogue() {
+        let data = serde_json::to_vec(&published.example).unwrap();
+        let arrival = Arrival { name: published.name, version: published.version, data: &data };
+        let read = match Orders::default().read(&arrival).unwrap() {
+            Some(input) => format!("{input:?}").split(['(', ' ']).next().unwrap().to_owned(),
+            None => "-".to_owned(),
+        };
+        table.push_str(&format!("{} -> {read}\n", published.ty()));
+    }
+    expect![[r#"
+        waybill.order.placed.v1 -> -
+        waybill.order.placed.v2 -> -
+        waybill.order.confirmed.v1 -> -
+        waybill.order.paid.v1 -> -
+        waybill.order.shipped.v1 -> -
+        waybill.order.delivered.v1 -> -
+        waybill.order.cancellation-requested.v1 -> -
+        waybill.order.cancelled.v1 -> -
+        waybill.inventory.stock-reserved.v1 -> StockReserved
+        waybill.inventory.stock-rejected.v1 -> StockRejected
+        waybill.inventory.stock-released.v1 -> -
+        waybill.inventory.reservation-expired.v1 -> ReservationExpired
+        waybill.inventory.stock-deducted.v1 -> -
+        waybill.payment.authorized.v1 -> PaymentAuthorized
+        waybill.payment.declined.v1 -> PaymentDeclined
+        waybill.payment.captured.v1 -> PaymentCaptured
+        waybill.payment.capture-failed.v1 -> CaptureFailed
+        waybill.payment.voided.v1 -> -
+        waybill.payment.refunded.v1 -> -
+        waybill.shipping.shipment-scheduled.v1 -> -
+        waybill.shipping.dispatched.v1 -> Dispatched
+        waybill.shipping.delivered.v1 -> Delivered
+        waybill.shipping.cancelled.v1 -> ShipmentCancelled
+        waybill.shipping.cancellation-refused.v1 -> CancellationRefused
+        waybill.product.changed.v1 -> ProductChanged
+    "#]]
+    .assert_eq(&table);
+    let newer = Arrival { name: StockReserved::NAME, version: 9, data: b"{}" };
+    assert!(Orders::default().read(&newer).is_err());
+    let broken = Arrival { name: StockReserved::NAME, version: 1, data: b"{}" };
+    assert!(Orders::default().read(&broken).is_err());
+}
