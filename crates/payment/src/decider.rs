@@ -1,0 +1,149 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use engine::{
+    Arrival, Decided, Decider, Decision, Declined, Effect, Publication, Recorded, Timestamp, Unreadable,
+};
+use events::{Event, OrderCancelled, OrderConfirmed, OrderId, OrderPlaced, StockReserved};
+use sqlx::PgConnection;
+
+use crate::{
+    payment::{Answer, Charge, Payment, PaymentEvent, Published},
+    store,
+};
+
+/// Payment's part in the saga.
+pub(crate) struct Payments;
+
+/// Everything that can happen to payments.
+#[derive(Debug, Clone)]
+pub(crate) enum Input {
+    OrderPlaced(OrderId, Charge),
+    StockReserved(OrderId),
+    OrderConfirmed(OrderId),
+    OrderCancelled(OrderId),
+    Answered(OrderId, Answer),
+}
+
+/// A fact of this service.
+#[derive(Debug, Clone)]
+pub(crate) struct Fact {
+    order_id: OrderId,
+    event: PaymentEvent,
+}
+
+/// The payments of a batch, also those that have no row yet.
+#[derive(Debug, Default)]
+pub(crate) struct World {
+    payments: BTreeMap<OrderId, Payment>,
+    /// Those that have a row.
+    stored: BTreeSet<OrderId>,
+}
+
+impl Input {
+    /// The order that it concerns.
+    fn order_id(&self) -> OrderId {
+        match self {
+            Self::OrderPlaced(id, _)
+            | Self::StockReserved(id)
+            | Self::OrderConfirmed(id)
+            | Self::OrderCancelled(id)
+            | Self::Answered(id, _) => *id,
+        }
+    }
+}
+
+impl Decider for Payments {
+    type Input = Input;
+    type Event = Fact;
+    type World = World;
+    /// Nobody commands a payment: it follows the order.
+    type Reply = ();
+    type Refusal = std::convert::Infallible;
+
+    const SERVICE: &'static str = "payment";
+
+    fn read(&self, event: &Arrival<'_>) -> Result<Option<Input>, Unreadable> {
+        Ok(Some(match event.name {
+            OrderPlaced::NAME => {
+                let it: OrderPlaced = event.data()?;
+                Input::OrderPlaced(
+                    it.order_id,
+                    Charge { amount: it.total, payment_method: it.payment_method },
+                )
+            }
+            StockReserved::NAME => Input::StockReserved(event.data::<StockReserved>()?.order_id),
+            OrderConfirmed::NAME => Input::OrderConfirmed(event.data::<OrderConfirmed>()?.order_id),
+            OrderCancelled::NAME => Input::OrderCancelled(event.data::<OrderCancelled>()?.order_id),
+            _ => return Ok(None),
+        }))
+    }
+
+    async fn load(&self, tx: &mut PgConnection, inputs: &[&Input]) -> sqlx::Result<World> {
+        let ids: BTreeSet<OrderId> = inputs.iter().map(|it| it.order_id()).collect();
+        let mut payments = store::lock_payments(tx, &ids).await?;
+        let stored = payments.keys().copied().collect();
+        for id in ids {
+            payments.entry(id).or_insert_with(|| Payment::new(id));
+        }
+        Ok(World { payments, stored })
+    }
+
+    fn decide(&self, world: &World, input: &Input, _: Timestamp) -> Decided<Self> {
+        let order_id = input.order_id();
+        let payment = world.payments.get(&order_id);
+        let payment = payment.ok_or_else(|| Declined::Impossible("the payment is not loaded".into()))?;
+        let events = match input {
+            // Forward.
+            Input::OrderPlaced(_, charge) => payment.place(charge),
+            Input::StockReserved(_) => payment.reserve(),
+            Input::OrderConfirmed(_) => payment.confirm(),
+            // Compensation.
+            Input::OrderCancelled(_) => payment.cancel(),
+            // Answers.
+            Input::Answered(_, answer) => payment.answer(answer),
+        };
+        let events = events.map_err(|it| Declined::Impossible(it.0.into()))?;
+        let effects = events.iter().filter_map(effect).collect();
+        let events = events.into_iter().map(|event| Fact { order_id, event }).collect();
+        Ok(Decision { events, effects, ..Decision::nothing() })
+    }
+
+    fn evolve(&self, world: &mut World, fact: &Fact) {
+        let payment = world.payments.entry(fact.order_id).or_insert_with(|| Payment::new(fact.order_id));
+        payment.evolve(&fact.event);
+    }
+
+    fn reply(&self, _: &World, _: &Input) -> Option<()> {
+        None
+    }
+
+    fn publish(&self, world: &World, fact: &Fact) -> Option<Publication> {
+        let payment = world.payments.get(&fact.order_id)?;
+        let sequence = payment.sequence;
+        Some(match payment.published(&fact.event)? {
+            Published::Authorized(it) => Publication::of(&it, sequence),
+            Published::Declined(it) => Publication::of(&it, sequence),
+            Published::Captured(it) => Publication::of(&it, sequence),
+            Published::CaptureFailed(it) => Publication::of(&it, sequence),
+            Published::Voided(it) => Publication::of(&it, sequence),
+            Published::Refunded(it) => Publication::of(&it, sequence),
+        })
+    }
+
+    async fn save(&self, tx: &mut PgConnection, world: &World, facts: &[Recorded<Fact>]) -> sqlx::Result<()> {
+        let touched: BTreeSet<OrderId> = facts.iter().map(|it| it.event.order_id).collect();
+        let touched = touched.iter().filter_map(|id| world.payments.get(id));
+        let (changed, created): (Vec<_>, Vec<_>) =
+            touched.partition(|it| world.stored.contains(&it.order_id));
+        store::create_payments(&mut *tx, &created).await?;
+        store::update_payments(tx, &changed).await
+    }
+}
+
+/// The call that goes with an event: asking is recorded in the transaction that puts the call on disk.
+fn effect(event: &PaymentEvent) -> Option<Effect> {
+    let PaymentEvent::Asked(call) = event else { return None };
+    // Strings and numbers: there is no value that JSON lacks.
+    let request = serde_json::to_string(call).expect("a call serialises");
+    Some(Effect { key: call.order_id().to_string(), request })
+}

@@ -1,0 +1,133 @@
+//! Calls to the provider: Stripe's PaymentIntents, as far as a card that is authorised first and captured later
+//! needs them (<https://docs.stripe.com/api/payment_intents>).
+//!
+//! The effect's id is the idempotency key, so that a call whose answer was lost is made again and has its effect
+//! once. Whatever is not a definite answer is no answer.
+
+mod answer;
+mod request;
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use engine::{Outside, Unanswered};
+use reqwest::{
+    Client, RequestBuilder, Response, StatusCode, Url,
+    header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue},
+    redirect,
+};
+use uuid::Uuid;
+
+use self::answer::{Intent, Verdict};
+use crate::{
+    Config,
+    decider::Input,
+    payment::{Answer, Call},
+};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// From the connection to the last byte of the answer.
+const CALL_TIMEOUT: Duration = Duration::from_secs(5);
+/// Shorter than servers keep theirs, so that a call rarely meets a connection that is being closed.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// An answer is a few kB; what is longer is not one.
+const ANSWER_LIMIT: usize = 256 * 1024;
+/// The version of the API that the answers are read as, whatever the account's default is.
+const API_VERSION: HeaderValue = HeaderValue::from_static("2024-06-20");
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// The provider, as the engine's effects reach it.
+pub(crate) struct Provider {
+    client: Client,
+    /// Without a slash at its end.
+    base: String,
+}
+
+impl Provider {
+    pub(crate) fn new(config: &Config) -> anyhow::Result<Self> {
+        // One for the process; another service in it, or a test, may have been first.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut headers = HeaderMap::new();
+        headers.insert(AUTHORIZATION, config.authorization()?);
+        headers.insert("stripe-version", API_VERSION);
+        let client = Client::builder()
+            .default_headers(headers)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(CALL_TIMEOUT)
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            // A call is answered where it is made, or not at all.
+            .redirect(redirect::Policy::none())
+            .build()
+            .context("preparing the provider's HTTP client")?;
+        Ok(Self { client, base: trimmed(&config.provider_url) })
+    }
+
+    async fn ask(&self, key: Uuid, call: &Call) -> Result<Answer, String> {
+        let (path, form) = request::of(call);
+        let post = self.client.post(format!("{}{path}", self.base)).form(&form);
+        let (status, body) = receive(post.header(IDEMPOTENCY_KEY, key.to_string())).await?;
+        match answer::read(call, status, &body) {
+            Verdict::Is(answer) => Ok(answer),
+            Verdict::Unclear(why) => Err(why),
+            Verdict::Look(reference) => self.look(call, &reference).await,
+        }
+    }
+
+    /// Asks how the payment stands, and takes from that what became of the call.
+    async fn look(&self, call: &Call, reference: &str) -> Result<Answer, String> {
+        let get = self.client.get(format!("{}{}/{reference}", self.base, request::INTENTS));
+        let (status, body) = receive(get).await?;
+        if status != StatusCode::OK {
+            return Err(format!("asked how the payment stands: {}", answer::described(status, &body)));
+        }
+        let intent: Intent = serde_json::from_slice(&body)
+            .map_err(|_| "asked how the payment stands: not a payment intent")?;
+        let unclear = || format!("{} and not as asked for", answer::word(&intent.status));
+        answer::told(call, &intent).ok_or_else(unclear)
+    }
+}
+
+impl Outside for Provider {
+    type Input = Input;
+
+    async fn perform(&self, id: Uuid, request: &str) -> Result<Input, Unanswered> {
+        let call: Call = serde_json::from_str(request)
+            .map_err(|_| Unanswered("the stored request is not a call to the provider".into()))?;
+        match self.ask(id, &call).await {
+            Ok(answer) => Ok(Input::Answered(call.order_id(), answer)),
+            Err(why) => Err(Unanswered(format!("{}: {why}", call.name()))),
+        }
+    }
+}
+
+fn trimmed(url: &Url) -> String {
+    url.as_str().trim_end_matches('/').to_owned()
+}
+
+async fn receive(request: RequestBuilder) -> Result<(StatusCode, Vec<u8>), String> {
+    let response = request.send().await.map_err(|error| lost(&error))?;
+    let status = response.status();
+    Ok((status, read(response).await?))
+}
+
+async fn read(mut response: Response) -> Result<Vec<u8>, String> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| lost(&error))? {
+        body.extend_from_slice(&chunk);
+        if body.len() > ANSWER_LIMIT {
+            return Err(format!("the answer is longer than {ANSWER_LIMIT} bytes"));
+        }
+    }
+    Ok(body)
+}
+
+/// Says what happened to the connection, in our own words: the library's may hold the address.
+fn lost(error: &reqwest::Error) -> String {
+    let said = match error {
+        it if it.is_timeout() && it.is_connect() => "no connection in time",
+        it if it.is_timeout() => "no answer in time",
+        it if it.is_connect() => "no connection",
+        _ => "the connection was lost before the answer",
+    };
+    said.to_owned()
+}
