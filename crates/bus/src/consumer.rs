@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{convert::Infallible, time::Duration};
 
 use crate::{Error, kafka::KafkaConsumer, memory::MemoryConsumer, record::Received};
 
@@ -18,6 +18,19 @@ impl Consumer {
         match self {
             Self::Kafka(consumer) => consumer.poll(max, gather).await,
             Self::Memory(consumer) => Ok(consumer.poll(max, gather).await),
+        }
+    }
+
+    /// Keeps the membership alive while the caller is at work on what it has polled: answers to rebalances,
+    /// for which the whole group waits, and returns only when the member has failed for good. Partitions
+    /// may move meanwhile, so that their new owner reads again what the caller has not stored yet.
+    ///
+    /// Cancel-safe, like [`poll`](Self::poll), which goes on where it was.
+    pub async fn tend(&mut self) -> Result<Infallible, Error> {
+        match self {
+            Self::Kafka(consumer) => consumer.tend().await,
+            // Members in memory follow a rebalance whenever they poll, and nobody waits for them.
+            Self::Memory(_) => std::future::pending().await,
         }
     }
 

@@ -24,7 +24,7 @@ pub use consumer::Consumer;
 pub use memory::MemoryLog;
 pub use producer::{Delivery, DeliveryError, Producer};
 pub use record::{Header, Received, Record};
-pub use topics::{TopicInfo, TopicSpec};
+pub use topics::{Progress, TopicInfo, TopicSpec};
 
 /// What can go wrong with the log itself. All but [`Error::Fatal`] pass by themselves: try again later.
 #[derive(Debug, thiserror::Error)]
@@ -91,6 +91,25 @@ impl Bus {
         match self {
             Self::Kafka(bus) => bus.missing_topics(names, timeout).await,
             Self::Memory(log) => Ok(log.missing_topics(names)),
+        }
+    }
+
+    /// How far `group` has come in `topics`, sorted by topic and partition.
+    pub async fn progress(&self, group: &str, topics: &[String]) -> Result<Vec<Progress>, Error> {
+        match self {
+            Self::Kafka(bus) => bus.progress(group, topics).await,
+            Self::Memory(log) => Ok(log.progress(group, topics)),
+        }
+    }
+
+    /// Lets `group`, which must have no members, begin again at the first record of all its topics.
+    pub async fn rewind(&self, group: &str) -> Result<(), Error> {
+        match self {
+            Self::Kafka(bus) => bus.rewind(group).await,
+            Self::Memory(log) => {
+                log.rewind(group);
+                Ok(())
+            }
         }
     }
 

@@ -14,7 +14,7 @@ use tokio::{
 };
 
 use crate::{
-    DeliveryError, TopicInfo, TopicSpec,
+    DeliveryError, Progress, TopicInfo, TopicSpec,
     consumer::last_of_each_partition,
     record::{Header, Received, Record},
     topics::PartitionInfo,
@@ -138,6 +138,22 @@ impl MemoryLog {
             generation: 0,
             positions: Vec::new(),
         }
+    }
+
+    pub(crate) fn progress(&self, group: &str, topics: &[String]) -> Vec<Progress> {
+        let state = self.state();
+        let group = state.groups.get(group);
+        let mut progress = Vec::new();
+        for (topic, partitions) in
+            state.topics.iter().filter(|(name, _)| topics.iter().any(|it| **it == ***name))
+        {
+            for (partition, records) in (0..).zip(partitions) {
+                let committed = group.and_then(|it| it.committed.get(&(topic.clone(), partition)).copied());
+                let end = records.len() as i64;
+                progress.push(Progress { topic: topic.to_string(), partition, committed, end });
+            }
+        }
+        progress
     }
 
     /// Puts a group back to the beginning of all its partitions.

@@ -27,6 +27,17 @@ pub struct PartitionInfo {
     pub high: i64,
 }
 
+/// How far a consumer group has come in a partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Progress {
+    pub topic: String,
+    pub partition: i32,
+    /// The first offset that the group has not done; `None` when it has committed nothing yet.
+    pub committed: Option<i64>,
+    /// The offset that the next record of the partition will get.
+    pub end: i64,
+}
+
 /// More partitions than this cost more than they bring on one machine; consumers of a group share them.
 const PARTITIONS: i32 = 6;
 /// Shorter than the retention of every inbox, so that whatever can be read again is known there.

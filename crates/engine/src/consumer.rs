@@ -33,6 +33,9 @@ pub(crate) struct Worker<D: Decider> {
 const GATHER: Duration = Duration::from_millis(3);
 /// The last batch had at least this many records: there is load.
 const LOADED: usize = 24;
+/// A batch that takes longer (the database is away, a row is locked) is worked on beside the membership, so
+/// that the group's rebalances do not wait for it.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// A poll is given up after this time, to show that the worker is alive when nothing arrives.
 const HEARTBEAT: Duration = Duration::from_secs(3);
 
@@ -51,7 +54,7 @@ impl<D: Decider> Worker<D> {
             };
             self.unit.health.progress(Part::Consumer(self.index));
             gather = if records.len() >= LOADED { GATHER } else { Duration::ZERO };
-            if !records.is_empty() && !self.process(records, &mut link, &consumer, &shutdown).await {
+            if !records.is_empty() && !self.take(records, &mut link, &mut consumer, &shutdown).await? {
                 break;
             }
         }
@@ -59,18 +62,36 @@ impl<D: Decider> Worker<D> {
         Ok(())
     }
 
-    /// Applies a batch, as often as it takes. `false`: stopped before it was done.
-    async fn process(
+    /// Applies a batch and stores its offsets. `false`: stopped before it was done.
+    async fn take(
         &self,
         records: Vec<Received>,
         link: &mut Link,
-        consumer: &Consumer,
+        consumer: &mut Consumer,
         shutdown: &CancellationToken,
-    ) -> bool {
+    ) -> Result<bool, bus::Error> {
         let positions: Vec<Received> = last_positions(&records);
         if self.unit.mutation.is(Mutant::OffsetBeforeCommit) {
             consumer.store(&positions);
         }
+        let membership = async {
+            tokio::time::sleep(PATIENCE).await;
+            consumer.tend().await
+        };
+        let done = tokio::select! {
+            biased;
+            done = self.process(records, link, shutdown) => done,
+            failed = membership => match failed? {},
+        };
+        if done {
+            consumer.store(&positions);
+            self.unit.health.progress(Part::Consumer(self.index));
+        }
+        Ok(done)
+    }
+
+    /// Applies a batch, as often as it takes. `false`: stopped before it was done.
+    async fn process(&self, records: Vec<Received>, link: &mut Link, shutdown: &CancellationToken) -> bool {
         let (mut items, skipped) = self.read(records);
         let mut pauses = backoff();
         while !items.is_empty() {
@@ -91,9 +112,7 @@ impl<D: Decider> Worker<D> {
                 () = tokio::time::sleep(pauses.next().unwrap_or(GATHER)) => {}
             }
         }
-        consumer.store(&positions);
         self.unit.metrics.skipped.add(skipped, &[self.service()]);
-        self.unit.health.progress(Part::Consumer(self.index));
         true
     }
 

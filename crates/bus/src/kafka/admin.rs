@@ -1,13 +1,14 @@
 use std::time::Duration;
 
 use rdkafka::{
+    Offset, TopicPartitionList,
     admin::{AdminOptions, NewTopic, TopicReplication},
     consumer::{BaseConsumer, Consumer as _},
     types::RDKafkaErrorCode,
 };
 
 use super::{KafkaBus, config};
-use crate::{Error, TopicInfo, TopicSpec, topics::PartitionInfo};
+use crate::{Error, Progress, TopicInfo, TopicSpec, topics::PartitionInfo};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -56,6 +57,46 @@ impl KafkaBus {
         .await
     }
 
+    pub(crate) async fn progress(&self, group: &str, topics: &[String]) -> Result<Vec<Progress>, Error> {
+        let mut infos = Vec::new();
+        for topic in topics {
+            infos.extend(self.topics(topic).await?.into_iter().filter(|it| it.name == *topic));
+        }
+        infos.sort_by(|a, b| a.name.cmp(&b.name));
+        let mut config = config(&self.bootstrap_servers);
+        config.set("group.id", group);
+        blocking(move || {
+            // Asks as a member would, and never becomes one.
+            let client: BaseConsumer = config.create()?;
+            let mut asked = TopicPartitionList::new();
+            for (topic, partition) in partitions(&infos) {
+                asked.add_partition(&topic.name, partition.id);
+            }
+            let committed = client.committed_offsets(asked, TIMEOUT)?;
+            let progress = |(topic, partition): (&TopicInfo, &PartitionInfo)| Progress {
+                topic: topic.name.clone(),
+                partition: partition.id,
+                committed: match committed.find_partition(&topic.name, partition.id).map(|it| it.offset()) {
+                    Some(Offset::Offset(offset)) => Some(offset),
+                    _ => None,
+                },
+                end: partition.high,
+            };
+            Ok(partitions(&infos).map(progress).collect())
+        })
+        .await
+    }
+
+    pub(crate) async fn rewind(&self, group: &str) -> Result<(), Error> {
+        for result in self.admin.delete_groups(&[group], &options()).await? {
+            match result {
+                Ok(_) | Err((_, RDKafkaErrorCode::GroupIdNotFound)) => {}
+                Err((name, code)) => return Err(Error::Refused(format!("group {name}: {code}"))),
+            }
+        }
+        Ok(())
+    }
+
     pub(crate) async fn missing_topics(
         &self,
         names: &[String],
@@ -70,6 +111,10 @@ impl KafkaBus {
         })
         .await
     }
+}
+
+fn partitions(topics: &[TopicInfo]) -> impl Iterator<Item = (&TopicInfo, &PartitionInfo)> {
+    topics.iter().flat_map(|topic| topic.partitions.iter().map(move |it| (topic, it)))
 }
 
 fn new_topic(spec: &TopicSpec) -> NewTopic<'_> {

@@ -1,6 +1,7 @@
 use std::{
     borrow::Cow,
     collections::HashMap,
+    convert::Infallible,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
@@ -33,6 +34,8 @@ pub struct KafkaConsumer {
     topics: HashMap<String, Arc<str>>,
     /// What was taken from the client and not handed out yet: a cancelled poll loses nothing.
     gathered: Vec<Received>,
+    /// Nothing is fetched while the caller is at work for long.
+    paused: bool,
 }
 
 /// Pause after an error that the client reports over and over (a deleted topic, an unreachable broker).
@@ -72,11 +75,15 @@ impl KafkaConsumer {
         let inner: StreamConsumer<_> = config.create_with_context(Generations::default())?;
         let names: Vec<&str> = topics.iter().map(String::as_str).collect();
         inner.subscribe(&names)?;
-        Ok(Self { inner, topics: HashMap::new(), gathered: Vec::new() })
+        Ok(Self { inner, topics: HashMap::new(), gathered: Vec::new(), paused: false })
     }
 
     pub(crate) async fn poll(&mut self, max: usize, gather: Duration) -> Result<Vec<Received>, Error> {
-        let Self { inner, topics, gathered } = self;
+        self.resume();
+        let Self { inner, topics, gathered, .. } = self;
+        // What was gathered before a rebalance is somebody's to read again, maybe ours.
+        let current = inner.context().current();
+        gathered.retain(|it| it.generation == current);
         let mut stream = inner.stream();
         let mut until = None;
         while gathered.len() < max {
@@ -107,6 +114,47 @@ impl KafkaConsumer {
             }
         }
         Ok(std::mem::take(gathered))
+    }
+
+    /// Rebalances are carried out by the member's own polling, and the whole group waits for it. So while a
+    /// batch takes long the client is polled on, with its partitions paused: hardly a record is taken.
+    pub(crate) async fn tend(&mut self) -> Result<Infallible, Error> {
+        loop {
+            self.pause();
+            let current = self.inner.context().current();
+            self.gathered.retain(|it| it.generation == current);
+            match self.inner.stream().next().await {
+                Some(Ok(message)) => {
+                    let current = self.inner.context().current();
+                    self.gathered.push(receive(&message, &mut self.topics, current));
+                }
+                Some(Err(error @ KafkaError::MessageConsumptionFatal(_))) => return Err(error.into()),
+                Some(Err(error)) => {
+                    tracing::debug!(%error, "the consumer waits");
+                    sleep(PAUSE).await;
+                }
+                None => return Err(Error::Fatal("the consumer's stream has ended".into())),
+            }
+        }
+    }
+
+    /// Partitions that are assigned meanwhile are not paused, until a record of theirs arrives.
+    fn pause(&mut self) {
+        self.paused = true;
+        let paused = self.inner.assignment().and_then(|it| self.inner.pause(&it));
+        if let Err(error) = paused {
+            tracing::debug!(%error, "the partitions were not paused");
+        }
+    }
+
+    fn resume(&mut self) {
+        if !std::mem::take(&mut self.paused) {
+            return;
+        }
+        let resumed = self.inner.assignment().and_then(|it| self.inner.resume(&it));
+        if let Err(error) = resumed {
+            tracing::warn!(%error, "the partitions were not resumed");
+        }
     }
 
     pub(crate) fn store(&self, records: &[Received]) {
