@@ -1,13 +1,15 @@
 //! What a failure of a batch calls for.
 
+use crate::dead_letter::Poison;
+
 /// Why a batch did not commit.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Fault {
     #[error(transparent)]
     Sql(#[from] sqlx::Error),
     /// Some input of the batch cannot be carried out; which one is found by bisection.
-    #[error("{0}")]
-    Input(String),
+    #[error("{}", .0.error)]
+    Input(Poison),
 }
 
 /// What to do about it.
@@ -17,6 +19,8 @@ pub(crate) enum Remedy {
     Wait,
     /// Another transaction was faster: load again and decide anew.
     Again,
+    /// The same, but what is in the way may be the input's own doing: two rows of one key.
+    AgainOrBisect,
     /// A statement failed for one input's sake.
     Bisect,
 }
@@ -36,13 +40,22 @@ impl Fault {
             _ => return Remedy::Wait,
         };
         match code.as_deref() {
-            // Serialisation failure, deadlock, lock timeout; the same row created twice at once.
-            Some("40001" | "40P01" | "55P03" | "23505") => Remedy::Again,
+            // Serialisation failure, deadlock, lock timeout.
+            Some("40001" | "40P01" | "55P03") => Remedy::Again,
+            // The same row created twice at once.
+            Some("23505") => Remedy::AgainOrBisect,
             // Data exception; integrity constraint; program limit (an index row too large).
             Some(code) if ["22", "23", "54"].contains(&&code[..2]) => Remedy::Bisect,
             // A trigger or function of the service's own raised.
             Some("P0001") => Remedy::Bisect,
             _ => Remedy::Wait,
+        }
+    }
+    /// What to tell of it when it is one input's fault.
+    pub(crate) fn into_poison(self) -> Poison {
+        match self {
+            Self::Input(poison) => poison,
+            Self::Sql(error) => Poison::new("refused-by-database", error),
         }
     }
 }

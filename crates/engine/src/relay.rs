@@ -85,6 +85,8 @@ struct Caution {
     /// So many rows are sent one at a time, to find the one that was refused.
     one_by_one: usize,
     refused: HashMap<(String, String), Instant>,
+    /// Something was published since the last failure: the next pause is a short one again.
+    progressed: bool,
 }
 
 struct Batch {
@@ -93,6 +95,8 @@ struct Batch {
     types: HashMap<String, u64>,
     /// The aggregate of the first row.
     first: (String, String),
+    /// How many rows were to go: the one that was refused at once is not among those taken.
+    offered: usize,
     delivery: Delivery,
 }
 
@@ -122,6 +126,9 @@ impl Relay {
                     tracing::warn!(%error, "the relay begins again at the first row not acknowledged");
                     caution.one_by_one = if error.refused { rows } else { 0 };
                 }
+            }
+            if std::mem::take(&mut caution.progressed) {
+                pauses = backoff();
             }
             self.pause(pauses.next().unwrap_or(STAND_BY), &shutdown).await;
         }
@@ -248,7 +255,8 @@ impl Relay {
         let first = (first.try_get("aggregate_type")?, first.try_get("aggregate_id")?);
         let records = rows.iter().map(|row| self.record(row)).collect::<sqlx::Result<Vec<_>>>()?;
         let delivery = producer.enqueue(records);
-        let mut batch = Batch { ids: Vec::with_capacity(rows.len()), types: HashMap::new(), first, delivery };
+        let (ids, offered) = (Vec::with_capacity(rows.len()), rows.len());
+        let mut batch = Batch { ids, types: HashMap::new(), first, offered, delivery };
         for row in &rows[..batch.delivery.taken] {
             batch.ids.push(row.try_get("outbox_id")?);
             let name: &str = row.try_get("type")?;
@@ -309,20 +317,21 @@ impl Relay {
             () = stopped => return Err(Ended::Stopped),
         };
         if let Err(error) = acknowledged {
-            if error.refused && count == 1 {
+            if error.refused && batch.offered == 1 {
                 let (kind, id) = &batch.first;
                 tracing::error!(%error, topic = kind, key = id, "the broker refuses an event: its key is held back");
                 caution.refused.insert(batch.first, Instant::now() + REFUSED_FOR);
                 caution.one_by_one = caution.one_by_one.saturating_sub(1);
                 return Err(Ended::Delivery(DeliveryError { refused: false, ..error }, 0));
             }
-            return Err(Ended::Delivery(error, count));
+            return Err(Ended::Delivery(error, batch.offered));
         }
         caution.one_by_one = caution.one_by_one.saturating_sub(count);
         sqlx::query("delete from engine.outbox where outbox_id = any($1)")
             .bind(&batch.ids)
             .execute(connection)
             .await?;
+        caution.progressed = true;
         self.deleted.fetch_add(count as u64, Ordering::Relaxed);
         self.health.progress(Part::Relay);
         for (name, count) in batch.types {

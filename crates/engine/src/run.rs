@@ -216,8 +216,10 @@ impl<D: Decider, O: Outside<Input = D::Input>> Engine<D, O> {
                     _ = every.tick() => {}
                 }
                 // Side by side: the one that is away must not make the other look stale.
-                let (database, broker) =
-                    tokio::join!(sqlx::query("select 1").execute(&pool), bus.missing_topics(&[], PROBE_EVERY));
+                let (database, broker) = tokio::join!(
+                    sqlx::query("select 1").execute(&pool),
+                    bus.missing_topics(&[], PROBE_EVERY)
+                );
                 if database.is_ok() {
                     health.progress(Part::Database);
                 }

@@ -91,8 +91,7 @@ struct Written<'i, E> {
     keys: Vec<(&'i IdempotencyKey, String)>,
 }
 
-/// How often a batch, and then each half of it, is begun again for a conflict. What still conflicts when it
-/// is alone is poison.
+/// How often a batch, and then each half of it, is begun again for a conflict before that counts as a failure.
 const CONFLICTS: u32 = 6;
 
 impl<D: Decider> Unit<D> {
@@ -117,20 +116,25 @@ impl<D: Decider> Unit<D> {
                 };
                 match (fault.remedy(), fault) {
                     (Remedy::Wait, Fault::Sql(error)) => return Err(error),
-                    (Remedy::Again, fault) if conflicts < CONFLICTS => {
+                    (Remedy::Again | Remedy::AgainOrBisect, fault) if conflicts < CONFLICTS => {
                         conflicts += 1;
                         self.count_retry("conflict");
                         tracing::debug!(%fault, "decided anew after a conflict");
                         tokio::time::sleep(Duration::from_millis(u64::from(conflicts * conflicts))).await;
                     }
-                    // The dead letter itself cannot be written: nothing is lost by waiting.
-                    (_, Fault::Sql(error)) if range.len() == 1 && items[range.start].input.is_err() => {
-                        return Err(error);
-                    }
+                    // Whoever holds the lock for so long, the inputs are not to blame.
+                    (Remedy::Again, Fault::Sql(error)) => return Err(error),
                     (_, fault) if range.len() == 1 => {
                         let item = &mut items[range.start];
                         tracing::warn!(%fault, event.id = %item.cause.id, "an input cannot be applied");
-                        item.input = Err(Poison::new("refused-by-database", fault));
+                        let poison = fault.into_poison();
+                        if let Origin::Event(_) = item.origin {
+                            item.input = Err(poison);
+                        } else {
+                            // Nothing was written: a deadline and an effect are there to be tried again.
+                            outcomes.push(Outcome::Failed(poison.error));
+                            break;
+                        }
                     }
                     (_, fault) => {
                         self.count_retry("bisected");
@@ -156,19 +160,16 @@ impl<D: Decider> Unit<D> {
         items: &[Item<D>],
     ) -> Result<Vec<Outcome<D>>, Fault> {
         let begun = Instant::now();
-        let spans = Spans::start(self.traced, D::SERVICE, items.iter().map(|it| &it.cause));
         let mut tx = connection.begin().await?;
-        let mut claims = self.claim(&mut tx, items).await?;
-        let inputs: Vec<&D::Input> =
-            items.iter().filter(|it| claims.may_apply(it)).filter_map(|it| it.input.as_ref().ok()).collect();
-        let mut world = self.decider.load(&mut tx, &inputs).await?;
-        claims.take_turns(&mut tx, items).await?;
-        let mut written = Written::new();
-        let mut outcomes = Vec::with_capacity(items.len());
-        for (index, item) in items.iter().enumerate() {
-            outcomes.push(self.step(&mut world, &mut claims, item, (&spans, index), &mut written)?);
-        }
-        self.save(&mut tx, &world, &written).await?;
+        let (outcomes, written) = match self.carry_out(&mut tx, items).await {
+            Ok(done) => done,
+            Err(fault) => {
+                // At once: a transaction that is dropped keeps its locks until its connection is next used.
+                // If this fails the connection is broken, and that ends the transaction too.
+                let _ = tx.rollback().await;
+                return Err(fault);
+            }
+        };
         tx.commit().await?;
         let elapsed = begun.elapsed().as_secs_f64();
         self.metrics.transaction.record(elapsed, std::slice::from_ref(&self.metrics.service));
@@ -176,6 +177,27 @@ impl<D: Decider> Unit<D> {
         self.health.progress(Part::Database);
         self.after_commit(written);
         Ok(outcomes)
+    }
+
+    /// All that a batch does within its transaction.
+    async fn carry_out<'i>(
+        &self,
+        tx: &mut PgConnection,
+        items: &'i [Item<D>],
+    ) -> Result<(Vec<Outcome<D>>, Written<'i, D::Event>), Fault> {
+        let spans = Spans::start(self.traced, D::SERVICE, items.iter().map(|it| &it.cause));
+        let mut claims = self.claim(tx, items).await?;
+        let inputs: Vec<&D::Input> =
+            items.iter().filter(|it| claims.may_apply(it)).filter_map(|it| it.input.as_ref().ok()).collect();
+        let mut world = self.decider.load(tx, &inputs).await?;
+        claims.take_turns(tx, items).await?;
+        let mut written = Written::new();
+        let mut outcomes = Vec::with_capacity(items.len());
+        for (index, item) in items.iter().enumerate() {
+            outcomes.push(self.step(&mut world, &mut claims, item, (&spans, index), &mut written)?);
+        }
+        self.save(tx, &world, &written).await?;
+        Ok((outcomes, written))
     }
 
     async fn claim(&self, tx: &mut PgConnection, items: &[Item<D>]) -> sqlx::Result<Claims> {
@@ -241,13 +263,17 @@ impl<D: Decider> Unit<D> {
                 self.reply(world, claims, item, written)
             }
             (Verdict::Refused(refusal), Origin::Command { .. }) => Ok(Outcome::Refused(refusal)),
-            (Verdict::Refused(_), _) => Err(Fault::Input("only a command can be refused".into())),
+            (Verdict::Refused(_), _) => {
+                Err(Fault::Input(Poison::new("impossible", "only a command can be refused")))
+            }
             (Verdict::Poison(poison), Origin::Event(record)) => {
                 claims.parked.insert(dead_letter::parking_key(record).into_owned());
                 written.park(item, record, Some(poison));
                 Ok(Outcome::Parked)
             }
-            (Verdict::Poison(poison), _) => Ok(Outcome::Failed(poison.error)),
+            (Verdict::Poison(poison), Origin::Command { .. }) => Ok(Outcome::Failed(poison.error)),
+            // Its row is taken by this transaction, which is begun anew without it.
+            (Verdict::Poison(poison), Origin::Effect(_) | Origin::Deadline(_)) => Err(Fault::Input(poison)),
         }
     }
 
@@ -276,14 +302,12 @@ impl<D: Decider> Unit<D> {
                 self.decider.publish(world, &event)
             }));
             // The world may be half changed: the batch begins anew without this input.
-            let publication = publication.map_err(|panic| Fault::Input(message(&*panic)))?;
+            let publication =
+                publication.map_err(|panic| Fault::Input(Poison::new("panic", message(&*panic))))?;
             if let Some(it) = publication {
                 if it.data.len() > MAX_EVENT_BYTES {
-                    let size = it.data.len();
-                    return Err(Fault::Input(format!(
-                        "{} of {size} B is over {MAX_EVENT_BYTES} B",
-                        it.r#type
-                    )));
+                    let error = format!("{} of {} B is over {MAX_EVENT_BYTES} B", it.r#type, it.data.len());
+                    return Err(Fault::Input(Poison::new("oversized", error)));
                 }
                 written.outbox.push(OutboxRow {
                     event_id: id,
@@ -334,7 +358,8 @@ impl<D: Decider> Unit<D> {
         };
         let reply = self.decider.reply(world, input);
         if let (Some(key), Some(reply)) = (key, &reply) {
-            let reply = serde_json::to_string(reply).map_err(|error| Fault::Input(error.to_string()))?;
+            let reply = serde_json::to_string(reply)
+                .map_err(|error| Fault::Input(Poison::new("impossible", error)))?;
             claims.replies.insert(key.key.clone(), (key.fingerprint.clone(), reply.clone()));
             written.keys.push((key, reply));
         }
