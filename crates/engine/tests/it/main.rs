@@ -4,7 +4,19 @@
 //! functions in `laws`, which also have to see the defects of engines with a defence taken out (`mutants`).
 
 mod account;
+mod commands;
+mod deadlines;
+mod duplicates;
+mod effects;
 mod happy;
 mod laws;
+mod metrics;
+mod mutants;
+mod observing;
+mod outage;
+mod poison;
+mod rebalance;
+mod relay;
 mod rig;
 mod teller;
+mod transaction;

@@ -1,12 +1,13 @@
 //! A test's own database, topics and engines.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use bus::{Bus, CloudEvent, Producer, Received, TopicSpec, Trace, topics};
 use engine::{Cause, Commands, Engine, Health, Settings};
 use events::Aggregate;
-use sqlx::{PgPool, Row, postgres::PgPoolOptions};
+use sqlx::{PgPool, Postgres, Row, Transaction, postgres::PgPoolOptions};
 use testkit::{TestDatabase, eventually};
+use time::OffsetDateTime;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -14,6 +15,7 @@ use uuid::Uuid;
 use crate::{
     account::{Accounts, Input, ORDERED_TYPE, Order, PUBLISHES, READS, SCHEMA, Twist},
     laws::Entry,
+    metrics,
     teller::Teller,
 };
 
@@ -22,7 +24,8 @@ pub(crate) const SOON: Duration = Duration::from_secs(30);
 const PARTITIONS: i32 = 3;
 
 pub(crate) struct Rig {
-    database: TestDatabase,
+    database: Option<TestDatabase>,
+    url: String,
     pub(crate) pool: PgPool,
     pub(crate) bus: Bus,
     pub(crate) prefix: String,
@@ -33,14 +36,22 @@ pub(crate) struct Rig {
 impl Rig {
     pub(crate) async fn new() -> Self {
         let database = TestDatabase::create().await;
-        let pool = database.pool().await;
+        let url = database.url().to_owned();
+        Self { database: Some(database), ..Self::on(&url, &testkit::bootstrap_servers()).await }
+    }
+
+    /// On servers of the test's own, which go with it.
+    pub(crate) async fn on(database_url: &str, bootstrap_servers: &str) -> Self {
+        metrics::install();
+        // Outlives a restart of the server: a connection is tried before it is handed out.
+        let pool = PgPoolOptions::new().max_connections(5).connect(database_url).await.unwrap();
         engine::migrate(&pool).await.unwrap();
         sqlx::raw_sql(SCHEMA).execute(&pool).await.unwrap();
-        let bus = Bus::kafka(&testkit::bootstrap_servers()).unwrap();
+        let bus = Bus::kafka(bootstrap_servers).unwrap();
         let prefix = testkit::topic_prefix();
         bus.create_topics(&specs(&prefix)).await.unwrap();
-        let producer = bus.producer().unwrap();
-        Self { database, pool, bus, prefix, teller: Teller::default(), producer }
+        let (teller, producer) = (Teller::default(), bus.producer().unwrap());
+        Self { database: None, url: database_url.to_owned(), pool, bus, prefix, teller, producer }
     }
 
     /// A healthy engine with all its tasks.
@@ -50,7 +61,7 @@ impl Rig {
 
     /// An engine whose connections bear `name`.
     pub(crate) fn engine(&self, name: &str) -> Prepared {
-        let options = engine::connect_options(self.database.url(), name).unwrap();
+        let options = engine::connect_options(&self.url, name).unwrap();
         Prepared {
             teller: self.teller.clone(),
             settings: Settings {
@@ -131,6 +142,63 @@ impl Rig {
         })
     }
 
+    /// Opens a transaction that holds the locks which `sql` takes, until it is dropped or rolled back.
+    pub(crate) async fn hold(&self, sql: &'static str) -> Transaction<'static, Postgres> {
+        let mut tx = self.pool.begin().await.unwrap();
+        sqlx::raw_sql(sql).execute(&mut *tx).await.unwrap();
+        tx
+    }
+
+    /// Waits until a connection of the engine called `name` waits for a lock, and returns its backend's pid.
+    #[track_caller]
+    pub(crate) fn blocked(&self, name: &str) -> impl Future<Output = i32> {
+        eventually(SOON, "the engine waits for the lock", async move || {
+            let pid: Option<i32> = sqlx::query_scalar(
+                "select pid from pg_stat_activity where datname = current_database()
+                 and application_name = $1 and wait_event_type = 'Lock'",
+            )
+            .bind(name)
+            .fetch_optional(&self.pool)
+            .await
+            .unwrap();
+            pid.ok_or("nobody waits")
+        })
+    }
+
+    /// Ends a backend as a crash of it would; panics if there is none to end.
+    pub(crate) async fn terminate(&self, pid: i32) {
+        let ended: bool = sqlx::query_scalar("select pg_terminate_backend($1)")
+            .bind(pid)
+            .fetch_one(&self.pool)
+            .await
+            .unwrap();
+        assert!(ended, "there was no backend {pid}");
+        eventually(SOON, "the backend is gone", async || {
+            let left = sqlx::query_scalar("select count(*) from pg_stat_activity where pid = $1").bind(pid);
+            match left.fetch_one(&self.pool).await.unwrap() {
+                0_i64 => Ok(()),
+                _ => Err("it is there"),
+            }
+        })
+        .await;
+    }
+
+    /// The dead letters, in their order.
+    pub(crate) async fn letters(&self) -> Vec<Letter> {
+        let rows = sqlx::query("select * from engine.dead_letter order by dead_letter_id");
+        let letter = |row: sqlx::postgres::PgRow| Letter {
+            key: String::from_utf8_lossy(row.get("key")).into_owned(),
+            event_id: row.get("event_id"),
+            status: row.get("status"),
+            cause: row.get("cause"),
+            error: row.get("error"),
+            topic: row.get("topic"),
+            partition: row.get("partition"),
+            offset: row.get("offset"),
+        };
+        rows.fetch_all(&self.pool).await.unwrap().into_iter().map(letter).collect()
+    }
+
     pub(crate) async fn count(&self, sql: &'static str) -> i64 {
         sqlx::query_scalar(sql).fetch_one(&self.pool).await.unwrap()
     }
@@ -143,9 +211,64 @@ impl Rig {
         sqlx::query_scalar(sql).fetch_optional(&self.pool).await.unwrap()
     }
 
+    pub(crate) fn group(&self) -> String {
+        format!("{}.account", self.prefix)
+    }
+
+    /// Waits until the group has stored the end of every partition: there is nothing left to consume.
+    #[track_caller]
+    pub(crate) fn at_rest(&self) -> impl Future<Output = ()> {
+        eventually(SOON, "the group is at the end of its topic", async || {
+            let progress =
+                self.bus.progress(&self.group(), &[self.reads()]).await.map_err(|it| it.to_string())?;
+            match progress.into_iter().find(|it| it.end > 0 && it.committed != Some(it.end)) {
+                Some(behind) => Err(format!("{behind:?}")),
+                None => Ok(()),
+            }
+        })
+    }
+
+    /// Waits until the engine called `name` was seen waiting for a lock in so many transactions.
+    pub(crate) async fn attempts(&self, name: &str, count: usize) {
+        let mut seen = BTreeSet::new();
+        eventually(SOON, "the engine has tried often enough", async || {
+            let begun: Vec<OffsetDateTime> = sqlx::query_scalar(
+                "select xact_start from pg_stat_activity where datname = current_database()
+                 and application_name = $1 and wait_event_type = 'Lock'",
+            )
+            .bind(name)
+            .fetch_all(&self.pool)
+            .await
+            .unwrap();
+            seen.extend(begun);
+            if seen.len() >= count { Ok(()) } else { Err(format!("{} of {count}", seen.len())) }
+        })
+        .await
+    }
+
+    /// Waits until there are `count` dead letters.
+    #[track_caller]
+    pub(crate) fn letters_of(&self, count: usize) -> impl Future<Output = Vec<Letter>> {
+        eventually(SOON, "there are as many dead letters as there should be", async move || {
+            let letters = self.letters().await;
+            if letters.len() >= count { Ok(letters) } else { Err(format!("{} of {count}", letters.len())) }
+        })
+    }
+
     /// All that was published.
     pub(crate) async fn published(&self) -> Vec<Received> {
         self.read_all(&self.publishes()).await
+    }
+
+    /// Waits until so many records were published.
+    pub(crate) async fn published_of(&self, count: i64) -> Vec<Received> {
+        eventually(SOON, "it is published", async || {
+            let infos = self.bus.topics(&self.publishes()).await.map_err(|it| it.to_string())?;
+            let there: i64 = infos.iter().flat_map(|it| &it.partitions).map(|it| it.high).sum();
+            if there >= count { Ok(()) } else { Err(format!("{there} of {count}")) }
+        })
+        .await;
+        self.published().await
     }
 
     /// Everything in a topic, by a reader of its own.
@@ -169,8 +292,23 @@ impl Rig {
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         self.bus.delete_topics(&names).await.unwrap();
         self.pool.close().await;
-        self.database.close().await;
+        if let Some(database) = self.database {
+            database.close().await;
+        }
     }
+}
+
+/// A row of `engine.dead_letter`.
+#[derive(Debug, Clone)]
+pub(crate) struct Letter {
+    pub(crate) key: String,
+    pub(crate) event_id: Uuid,
+    pub(crate) status: String,
+    pub(crate) cause: String,
+    pub(crate) error: String,
+    pub(crate) topic: String,
+    pub(crate) partition: i32,
+    pub(crate) offset: i64,
 }
 
 /// All topics that a relay expects; those that accounts do not use have the fewest partitions.
