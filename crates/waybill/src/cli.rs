@@ -5,7 +5,7 @@ use std::{process::ExitCode, time::Duration};
 use clap::{Parser, Subcommand};
 use tokio::runtime::Runtime;
 
-use crate::{down, exit, health, orders, products, topics, up};
+use crate::{dev, down, exit, health, orders, products, topics, up};
 
 /// The operator's command line of Waybill.
 ///
@@ -21,6 +21,7 @@ struct Cli {
 enum Command {
     Up(up::Up),
     Down(down::Down),
+    Dev(dev::Dev),
     #[command(subcommand)]
     Topics(topics::Topics),
     #[command(subcommand)]
@@ -52,6 +53,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Up(it) => up::run(it).await,
         Command::Down(it) => down::run(it).await,
+        Command::Dev(it) => dev::run(it).await,
         Command::Topics(it) => topics::run(it).await,
         Command::Products(it) => products::run(it).await,
         Command::Orders(it) => orders::run(it).await,

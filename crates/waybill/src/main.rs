@@ -12,6 +12,7 @@
 
 mod cli;
 mod client;
+mod dev;
 mod down;
 mod exit;
 mod health;

@@ -3,7 +3,7 @@
 pub(crate) mod compose;
 pub(crate) mod databases;
 mod native;
-mod programs;
+pub(crate) mod programs;
 
 use std::process::Stdio;
 

@@ -2,13 +2,13 @@
 
 use std::{env, path::PathBuf, time::Duration};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 use local::{Launch, Life, Process};
 use nix::sys::signal::Signal;
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    client::{Client, send},
+    client::{BaseUrl, Client, send},
     place::Place,
     suite::{Part, Settings},
 };
@@ -67,20 +67,26 @@ pub(crate) async fn ready(
     settings: &Settings,
     client: &Client,
 ) -> anyhow::Result<()> {
-    let (url, deadline) = (settings.ports.url(part), Instant::now() + READY);
+    let alive = || match place.find(part)? {
+        Some(_) => Ok(()),
+        None => bail!("it ended while starting"),
+    };
+    let answers = answers(client, &settings.ports.url(part), alive).await;
+    answers.map_err(|error| anyhow!("{}: {error:#}; see {}", part.name(), place.last_words(part)))
+}
+
+/// Waits until a service says that it is ready, for as long as it is `alive`.
+pub(crate) async fn answers(
+    client: &Client,
+    url: &BaseUrl,
+    alive: impl Fn() -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let deadline = Instant::now() + READY;
     loop {
-        let asked = send(client.get(&url, "/readyz")).await;
-        let Err(error) = asked else { return Ok(()) };
-        if place.find(part)?.is_none() {
-            bail!("{} ended while starting; see {}", part.name(), place.last_words(part));
-        }
+        let Err(error) = send(client.get(url, "/readyz")).await else { return Ok(()) };
+        alive()?;
         if Instant::now() > deadline {
-            bail!(
-                "{} is not ready after {} s ({error:#}); see {}",
-                part.name(),
-                READY.as_secs(),
-                place.last_words(part)
-            );
+            return Err(error.context(format!("not ready after {} s", READY.as_secs())));
         }
         sleep(Duration::from_millis(50)).await;
     }

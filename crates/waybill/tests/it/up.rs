@@ -1,0 +1,80 @@
+//! The suite as processes that outlive the command that started them.
+
+use std::{path::Path, time::Duration};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+
+use crate::waybill::{done, free_ports, processes_with, run, urls, waybill, within};
+
+/// Takes everything down when the test ends, however it does.
+struct Suite {
+    name: String,
+    ports: Vec<(String, String)>,
+}
+
+impl Suite {
+    fn command(&self, args: &[&str]) -> std::process::Command {
+        let mut command = waybill(args);
+        command.envs(self.ports.clone()).envs(urls(&self.ports)).env("WAYBILL_SUITE", &self.name);
+        command.env("CARRIER_DELAY_MS", "1");
+        command
+    }
+}
+
+impl Drop for Suite {
+    fn drop(&mut self) {
+        let _ = self.command(&["down", "--purge"]).output();
+    }
+}
+
+#[test]
+fn it_comes_up_survives_a_kill_and_goes_down_without_a_trace() {
+    let name = format!("test-{}", std::process::id());
+    let suite = Suite { name: name.clone(), ports: free_ports() };
+    let up = || done(&mut suite.command(&["up", "-d", "--native"]));
+    let files =
+        Path::new(env!("CARGO_BIN_EXE_waybill")).ancestors().nth(2).unwrap().join(format!("up-{name}"));
+
+    let first = up();
+    assert!(first.contains("products   12 seeded, 12 new") && first.contains("\nup after "), "{first}");
+    assert_eq!(up(), "already up, nothing to do\n");
+    let env = std::fs::read_to_string(files.with_extension("env")).unwrap();
+    assert!(env.contains("ORDER_DATABASE_URL=postgres://order:order@127.0.0.1:"), "{env}");
+
+    let pid = std::fs::read_to_string(files.join("payment.pid")).unwrap();
+    let pid = Pid::from_raw(pid.split(' ').next().unwrap().parse().unwrap());
+    kill(pid, Signal::SIGKILL).unwrap();
+    let again = within(Duration::from_secs(5), "the death is seen", || {
+        Some(up()).filter(|said| !said.starts_with("already up"))
+    });
+    assert!(again.contains("payment") && !again.contains("order      http"), "{again}");
+
+    let placed = done(&mut suite.command(&["orders", "place", "--sku", "MUG-01", "--watch"]));
+    assert!(placed.ends_with("\ndelivered\n"), "{placed}");
+
+    let other = run(suite.command(&["up", "-d", "--native"]).env("TOPIC_PREFIX", "other"));
+    assert_eq!(other.code, Some(1));
+    assert!(other.err.contains("it is up with other settings"), "{}", other.err);
+
+    let down = done(&mut suite.command(&["down", "--purge"]));
+    assert!(down.ends_with("its data is deleted\n"), "{down}");
+    assert_eq!(done(&mut suite.command(&["down"])), "nothing is up\n");
+    assert_eq!(processes_with(&format!("WAYBILL_SUITE={name}")), Vec::<String>::new());
+}
+
+#[test]
+fn a_taken_port_is_named_with_its_variable_and_leaves_nothing() {
+    let suite = Suite { name: format!("taken-{}", std::process::id()), ports: free_ports() };
+    let (variable, port) = &suite.ports[3];
+    let _holder = std::net::TcpListener::bind(format!("127.0.0.1:{port}")).unwrap();
+
+    let said = run(&mut suite.command(&["up", "-d", "--native"]));
+
+    let expected =
+        format!("waybill: port {port} on 127.0.0.1 is taken: stop what listens there, or set {variable}");
+    assert!(said.code == Some(1) && said.err.starts_with(&expected), "{}", said.err);
+    assert_eq!(done(&mut suite.command(&["down"])), "nothing is up\n");
+}
