@@ -14,7 +14,11 @@
 mod database;
 mod waiting;
 
-use std::env;
+use std::{
+    env,
+    net::{Ipv4Addr, SocketAddr},
+    sync::atomic::{AtomicU16, Ordering},
+};
 
 use uuid::Uuid;
 
@@ -24,6 +28,18 @@ pub use waiting::eventually;
 /// A prefix for the names of topics and groups that no other test has.
 pub fn topic_prefix() -> String {
     format!("test-{}", Uuid::now_v7().simple())
+}
+
+/// An address to listen on that nothing else takes, also not between this call and the bind.
+///
+/// All of 127.0.0.0/8 is this machine. The address is made from the process's id and the port, below those that
+/// the kernel gives to outgoing connections, from a counter; so no two processes' tests meet.
+pub fn free_addr() -> SocketAddr {
+    static TAKEN: AtomicU16 = AtomicU16::new(0);
+    let [_, a, b, c] = std::process::id().to_be_bytes();
+    // 127.0.0.x is where everything else listens.
+    let ip = Ipv4Addr::new(127, 64 | a, b, c.max(1));
+    (ip, 20_000 + TAKEN.fetch_add(1, Ordering::Relaxed) % 10_000).into()
 }
 
 /// The Kafka that tests share.

@@ -1,0 +1,280 @@
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+
+use bus::{Bus, topics};
+use clap::Parser;
+use serde_json::{Value, json};
+use sqlx::PgPool;
+use testkit::{TestDatabase, eventually};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::{laws, topic};
+
+/// The services, in the order in which they are started.
+pub const SERVICES: [&str; 4] = ["order", "inventory", "payment", "shipping"];
+
+/// How a suite differs from the usual one.
+pub struct Options {
+    pub bus: Bus,
+    /// `postgres://` URLs of the services' databases; none: new ones on the Postgres that tests share.
+    pub databases: Option<BTreeMap<&'static str, String>>,
+    /// 0: dispatched and delivered at once.
+    pub carrier_delay_ms: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let bus = Bus::kafka(&testkit::bootstrap_servers()).expect("a Kafka client");
+        Self { bus, databases: None, carrier_delay_ms: 0 }
+    }
+}
+
+/// A running suite.
+pub struct Suite {
+    pub bus: Bus,
+    pub prefix: String,
+    pub http: reqwest::Client,
+    pub pools: BTreeMap<&'static str, PgPool>,
+    databases: Vec<TestDatabase>,
+    urls: BTreeMap<&'static str, String>,
+    addresses: BTreeMap<&'static str, SocketAddr>,
+    carrier_delay_ms: u64,
+    psp: psp::Running,
+    running: BTreeMap<&'static str, (CancellationToken, JoinHandle<anyhow::Result<()>>)>,
+}
+
+/// What an order is waited for, at the most. Generous: the machine may be busy with other tests.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+impl Suite {
+    /// Starts everything and waits until all are ready.
+    pub async fn start() -> Self {
+        Self::start_with(Options::default()).await
+    }
+
+    pub async fn start_with(options: Options) -> Self {
+        // The clients' TLS provider; set before by another test of this process.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let prefix = testkit::topic_prefix();
+        options.bus.create_topics(&topics::plan(&prefix, &SERVICES)).await.expect("topics");
+        let psp =
+            psp::start(psp::Config::parse_from(["psp", "--http-addr", "127.0.0.1:0"])).await.expect("psp");
+        let (mut databases, mut urls) = (Vec::new(), BTreeMap::new());
+        for service in SERVICES {
+            let url = match options.databases.as_ref().and_then(|it| it.get(service)) {
+                Some(url) => url.clone(),
+                None => {
+                    databases.push(TestDatabase::create_owned().await);
+                    databases[databases.len() - 1].url().to_owned()
+                }
+            };
+            urls.insert(service, url);
+        }
+        let pools = urls.iter().map(|(service, url)| (*service, PgPool::connect_lazy(url).expect("a url")));
+        let mut suite = Self {
+            pools: pools.collect(),
+            addresses: SERVICES.into_iter().map(|it| (it, testkit::free_addr())).collect(),
+            bus: options.bus,
+            carrier_delay_ms: options.carrier_delay_ms,
+            http: reqwest::Client::new(),
+            running: BTreeMap::new(),
+            prefix,
+            databases,
+            urls,
+            psp,
+        };
+        for service in SERVICES {
+            suite.start_service(service);
+        }
+        for service in SERVICES {
+            suite.ready(service).await;
+        }
+        suite
+    }
+
+    /// Starts a service that is not running.
+    pub fn start_service(&mut self, service: &'static str) {
+        let (address, delay) = (self.addresses[service].to_string(), self.carrier_delay_ms.to_string());
+        let psp = format!("http://{}", self.psp.addr);
+        let chassis = [
+            "x",
+            "--database-url",
+            &self.urls[service],
+            "--topic-prefix",
+            &self.prefix,
+            "--http-addr",
+            &address,
+        ];
+        let with =
+            |own: &[&str]| -> Vec<String> { chassis.iter().chain(own).map(|it| (*it).to_owned()).collect() };
+        let (bus, stop) = (self.bus.clone(), CancellationToken::new());
+        let token = stop.clone();
+        let task = match service {
+            "order" => tokio::spawn(order::run_on(bus, order::Config::parse_from(with(&[])), token)),
+            "inventory" => {
+                tokio::spawn(inventory::run_on(bus, inventory::Config::parse_from(with(&[])), token))
+            }
+            "payment" => {
+                let config = payment::Config::parse_from(with(&["--provider-url", &psp]));
+                tokio::spawn(payment::run_on(bus, config, token))
+            }
+            "shipping" => {
+                let config = shipping::Config::parse_from(with(&["--carrier-delay-ms", &delay]));
+                tokio::spawn(shipping::run_on(bus, config, token))
+            }
+            other => panic!("no service is called {other}"),
+        };
+        self.running.insert(service, (stop, task));
+    }
+
+    /// Stops a service as SIGTERM does.
+    pub async fn stop_service(&mut self, service: &str) {
+        let (stop, task) = self.running.remove(service).expect("a running service");
+        stop.cancel();
+        task.await.expect("no panic").expect("a clean stop");
+    }
+
+    /// Ends a service at once, wherever it is.
+    pub async fn abort_service(&mut self, service: &str) {
+        let (_, task) = self.running.remove(service).expect("a running service");
+        task.abort();
+        let _ = task.await;
+    }
+
+    pub async fn ready(&self, service: &str) {
+        let url = self.url(service, "/readyz");
+        eventually(PATIENCE, &format!("{service} is ready"), async || {
+            let answer = self.http.get(&url).send().await.map_err(|error| error.to_string())?;
+            match answer.status().as_u16() {
+                200 => Ok(()),
+                _ => Err(answer.text().await.unwrap_or_default()),
+            }
+        })
+        .await;
+    }
+
+    pub fn url(&self, service: &str, path: &str) -> String {
+        format!("http://{}{path}", self.addresses[service])
+    }
+
+    /// Puts a product on the shelf and waits until the order service knows its price.
+    pub async fn stock(&self, sku: &str, price: i64, on_hand: i64) {
+        let product =
+            json!({"name": format!("Product {sku}"), "price": {"amount": price, "currency": "USD"}});
+        let put = self.http.put(self.url("inventory", &format!("/products/{sku}"))).json(&product);
+        assert!(put.send().await.expect("inventory").status().is_success());
+        if on_hand > 0 {
+            let path = format!("/products/{sku}/adjustments");
+            let adjust = self.http.post(self.url("inventory", &path));
+            let adjusted = adjust.json(&json!({"delta": on_hand, "reason": "goods received"})).send().await;
+            assert!(adjusted.expect("inventory").status().is_success());
+        }
+        let known = "select count(*) from price where sku = $1 and amount = $2";
+        eventually(PATIENCE, "the order service knows the price", async || {
+            let count: i64 = sqlx::query_scalar(known)
+                .bind(sku)
+                .bind(price)
+                .fetch_one(&self.pools["order"])
+                .await
+                .map_err(|error| error.to_string())?;
+            if count == 1 { Ok(()) } else { Err(format!("{sku} is not in the price list")) }
+        })
+        .await;
+    }
+
+    /// Places an order and returns its id.
+    pub async fn place(&self, order: &Value) -> String {
+        let answer = self.http.post(self.url("order", "/orders")).json(order).send().await.expect("order");
+        let status = answer.status();
+        let body: Value = answer.json().await.expect("JSON");
+        assert_eq!(status, 201, "{body}");
+        body["order_id"].as_str().expect("an id").to_owned()
+    }
+
+    pub async fn get(&self, service: &str, path: &str) -> Value {
+        let answer = self.http.get(self.url(service, path)).send().await.expect("an answer");
+        assert!(answer.status().is_success(), "{service}{path}: {}", answer.status());
+        answer.json().await.expect("JSON")
+    }
+
+    /// Waits until an order has `status`, and returns it.
+    pub async fn reaches(&self, order_id: &str, status: &str) -> Value {
+        let path = format!("/orders/{order_id}");
+        eventually(PATIENCE, &format!("order {order_id} is {status}"), async || {
+            let answer = self.http.get(self.url("order", &path)).send().await.map_err(|it| it.to_string())?;
+            let order: Value = answer.json().await.map_err(|it| it.to_string())?;
+            if order["status"] == status { Ok(order) } else { Err(order.to_string()) }
+        })
+        .await
+    }
+
+    /// Waits until a payment has `status`, and returns it.
+    pub async fn settled(&self, order_id: &str, status: &str) -> Value {
+        let url = self.url("payment", &format!("/payments/{order_id}"));
+        eventually(PATIENCE, &format!("the payment of {order_id} is {status}"), async || {
+            let answer = self.http.get(&url).send().await.map_err(|it| it.to_string())?;
+            let payment: Value = answer.json().await.map_err(|it| it.to_string())?;
+            if payment["status"] == status { Ok(payment) } else { Err(payment.to_string()) }
+        })
+        .await
+    }
+
+    /// The provider's own books on one order: kinds and amounts.
+    pub async fn ledger(&self, order_id: &str) -> Vec<(String, i64)> {
+        let url = format!("http://{}/ledger?order_id={order_id}", self.psp.addr);
+        let ledger: Value = self.http.get(url).send().await.expect("psp").json().await.expect("JSON");
+        let entries = ledger["entries"].as_array().expect("entries").iter();
+        entries
+            .map(|it| (it["kind"].as_str().expect("kind").to_owned(), it["amount"].as_i64().expect("amount")))
+            .collect()
+    }
+
+    /// Waits until nothing is left to do, asserts the laws and clears everything away.
+    pub async fn finish(self) {
+        self.finish_with(|_| {}).await;
+    }
+
+    /// The same, for a scenario that has put dead letters there: `expected` looks at their number per service.
+    pub async fn finish_with(mut self, expected: impl FnOnce(&BTreeMap<&'static str, i64>)) {
+        let letters = laws::quiet(&self.pools).await;
+        expected(&letters);
+        let ledger: Value = self
+            .http
+            .get(format!("http://{}/ledger", self.psp.addr))
+            .send()
+            .await
+            .expect("psp")
+            .json()
+            .await
+            .expect("JSON");
+        laws::hold(&self.pools, &ledger).await;
+        topic::check_sequences(&self.bus, &self.prefix, &self.pools).await;
+        for service in SERVICES {
+            if self.running.contains_key(service) {
+                self.stop_service(service).await;
+            }
+        }
+        let names: Vec<String> =
+            topics::plan(&self.prefix, &SERVICES).into_iter().map(|it| it.name).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        self.bus.delete_topics(&names).await.expect("topics are deleted");
+        for pool in self.pools.values() {
+            pool.close().await;
+        }
+        for database in self.databases {
+            database.close().await;
+        }
+    }
+}
+
+/// An order of `quantity` pieces of `sku`.
+pub fn an_order(sku: &str, quantity: u32, payment_method: &str) -> Value {
+    json!({
+        "customer": {"id": "c-1", "name": "Ada Lovelace", "email": "ada@example.com"},
+        "currency": "USD",
+        "lines": [{"sku": sku, "quantity": quantity}],
+        "ship_to": {"name": "Ada Lovelace", "line1": "12 Analytical St", "city": "London", "postal_code": "N1",
+                    "country": "GB"},
+        "payment_method": payment_method,
+    })
+}

@@ -1,0 +1,8 @@
+//! Scenarios over the whole suite.
+
+mod dependencies;
+mod faults;
+mod processes;
+mod scenarios;
+
+pub(crate) use saga_tests::suite::PATIENCE;
