@@ -45,7 +45,7 @@ pub(crate) async fn run(dev: Dev) -> anyhow::Result<()> {
     let _telemetry = service::telemetry::init("waybill")?;
     let (mut stops, steps) = (Stops::new()?, Steps::begin());
     let ours = Part::ALL.into_iter().filter(|it| *it != Part::Kafka || dev.bus == Log::Kafka);
-    dev.settings.ports.check_free(&ours.collect::<Vec<_>>())?;
+    dev.settings.ports.check_free(&ours.collect::<Vec<_>>()).await?;
     let ground = tokio::select! {
         ground = Ground::lay(&dev, &steps) => ground?,
         () = stops.next() => bail!("interrupted while starting"),

@@ -1,8 +1,9 @@
 //! What the suite consists of, and where each part listens.
 
-use std::env;
+use std::{env, time::Duration};
 
 use nix::sys::signal::Signal;
+use tokio::time::{Instant, sleep};
 
 use crate::{client::BaseUrl, exit::Misused};
 
@@ -94,9 +95,16 @@ impl Ports {
     }
 
     /// Fails, with the variable that moves it, on the first port of `parts` that somebody else has.
-    pub(crate) fn check_free(&self, parts: &[Part]) -> anyhow::Result<()> {
+    pub(crate) async fn check_free(&self, parts: &[Part]) -> anyhow::Result<()> {
+        // A process that was just killed is gone a moment before its port is.
+        let deadline = Instant::now() + Duration::from_secs(1);
         for part in parts {
-            local::claim_port(Some(self.of(*part)), &variable(*part))?;
+            while let Err(taken) = local::claim_port(Some(self.of(*part)), &variable(*part)) {
+                if Instant::now() > deadline {
+                    return Err(taken);
+                }
+                sleep(Duration::from_millis(20)).await;
+            }
         }
         Ok(())
     }

@@ -1,11 +1,14 @@
 //! `waybill topics`: the log's topics, and how far their readers have come.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    time::Duration,
+};
 
-use bus::{Bus, Error};
+use bus::{Bus, Error, Progress};
 use clap::{Args, Subcommand};
 use serde::Serialize;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::{
     exit::Unreachable,
@@ -46,6 +49,10 @@ pub(crate) struct Broker {
     timeout: u64,
 }
 
+const PAUSE: Duration = Duration::from_millis(200);
+/// Of a single request.
+const ANSWER: Duration = Duration::from_secs(5);
+
 pub(crate) async fn run(topics: Topics) -> anyhow::Result<()> {
     match topics {
         Topics::Create(broker) => create(&broker).await,
@@ -55,9 +62,8 @@ pub(crate) async fn run(topics: Topics) -> anyhow::Result<()> {
 }
 
 async fn create(broker: &Broker) -> anyhow::Result<()> {
-    let bus = broker.connect().await?;
-    let plan = bus::topics::plan(&broker.topic_prefix, &SERVICES);
-    let created = bus.create_topics(&plan).await.map_err(unanswered)?;
+    let (bus, plan) = (broker.bus()?, bus::topics::plan(&broker.topic_prefix, &SERVICES));
+    let created = broker.ask(async || bus.create_topics(&plan).await).await?;
     for topic in plan {
         let did = if created.contains(&topic.name) { "created" } else { "was there" };
         say!("{did:<9}  {}", topic.name);
@@ -72,9 +78,9 @@ async fn list(asked: &Asked) -> anyhow::Result<()> {
         /// Of each partition the first offset that it holds, and the next.
         partitions: BTreeMap<i32, (i64, i64)>,
     }
-    let bus = asked.broker.connect().await?;
+    let (bus, prefix) = (asked.broker.bus()?, format!("{}.", asked.broker.topic_prefix));
     let mut rows = vec![["TOPIC", "PARTITIONS", "RECORDS", "OFFSETS"].map(String::from).to_vec()];
-    for topic in bus.topics(&format!("{}.", asked.broker.topic_prefix)).await.map_err(unanswered)? {
+    for topic in asked.broker.ask(async || bus.topics(&prefix).await).await? {
         let partitions: BTreeMap<_, _> =
             topic.partitions.iter().map(|it| (it.id, (it.low, it.high))).collect();
         if asked.json {
@@ -103,14 +109,16 @@ struct Behind {
 }
 
 async fn lag(asked: &Asked) -> anyhow::Result<()> {
-    let (bus, prefix) = (asked.broker.connect().await?, &asked.broker.topic_prefix);
+    let (bus, prefix) = (asked.broker.bus()?, &asked.broker.topic_prefix);
     let names: Vec<String> = bus::topics::plan(prefix, &SERVICES).into_iter().map(|it| it.name).collect();
-    let missing = bus.missing_topics(&names, Duration::from_secs(10)).await.map_err(unanswered)?;
+    let missing = asked.broker.ask(async || bus.missing_topics(&names, ANSWER).await).await?;
     let names: Vec<String> = names.into_iter().filter(|it| !missing.contains(it)).collect();
     let mut rows =
         vec![["GROUP", "TOPIC", "PARTITION", "COMMITTED", "END", "LAG"].map(String::from).to_vec()];
     for service in SERVICES {
-        for it in behind(&bus, &format!("{prefix}.{service}"), &names).await? {
+        let group = format!("{prefix}.{service}");
+        let progress = asked.broker.ask(async || bus.progress(&group, &names).await).await?;
+        for it in behind(&group, progress) {
             if asked.json {
                 say_json(&it)?;
                 continue;
@@ -127,42 +135,37 @@ async fn lag(asked: &Asked) -> anyhow::Result<()> {
 }
 
 /// All partitions of the topics that `group` has committed an offset in: those are the ones that it reads.
-async fn behind(bus: &Bus, group: &str, topics: &[String]) -> anyhow::Result<Vec<Behind>> {
-    let progress = bus.progress(group, topics).await.map_err(unanswered)?;
-    let read = |topic: &str| progress.iter().any(|it| it.topic == topic && it.committed.is_some());
-    let behind = progress.iter().filter(|it| read(&it.topic)).map(|it| Behind {
+fn behind(group: &str, progress: Vec<Progress>) -> impl Iterator<Item = Behind> {
+    let reads = |it: &Progress| it.committed.map(|_| it.topic.clone());
+    let topics: HashSet<String> = progress.iter().filter_map(reads).collect();
+    progress.into_iter().filter(move |it| topics.contains(&it.topic)).map(move |it| Behind {
         group: group.to_owned(),
-        topic: it.topic.clone(),
+        topic: it.topic,
         partition: it.partition,
         committed: it.committed,
         end: it.end,
         lag: it.end - it.committed.unwrap_or(0),
-    });
-    Ok(behind.collect())
+    })
 }
 
 impl Broker {
-    /// Waits until a broker answers.
-    async fn connect(&self) -> anyhow::Result<Bus> {
-        let bus = Bus::kafka(&self.bootstrap_servers)?;
+    fn bus(&self) -> anyhow::Result<Bus> {
+        Ok(Bus::kafka(&self.bootstrap_servers)?)
+    }
+
+    /// Asks until there is an answer: a broker that starts, or a topic that is new, has none for a while.
+    async fn ask<T>(&self, ask: impl AsyncFn() -> Result<T, Error>) -> anyhow::Result<T> {
         let deadline = Instant::now() + Duration::from_secs(self.timeout);
         loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let patience = left.clamp(Duration::from_millis(500), Duration::from_secs(5));
-            let Err(error) = bus.missing_topics(&[], patience).await else { return Ok(bus) };
-            if Instant::now() >= deadline {
-                let (at, limit) = (&self.bootstrap_servers, self.timeout);
-                let text = format!("no broker answers at {at} within {limit} s: {error}");
-                return Err(Unreachable { text, perhaps_done: false }.into());
+            match timeout_at(deadline, ask()).await {
+                Ok(Err(Error::Unavailable(_))) if Instant::now() < deadline => sleep(PAUSE).await,
+                Ok(Err(Error::Unavailable(_))) | Err(_) => {
+                    let (at, limit) = (&self.bootstrap_servers, self.timeout);
+                    let text = format!("no broker answers at {at} within {limit} s");
+                    return Err(Unreachable { text, perhaps_done: true }.into());
+                }
+                Ok(answer) => return Ok(answer?),
             }
-            sleep(Duration::from_millis(200)).await;
         }
-    }
-}
-
-fn unanswered(error: Error) -> anyhow::Error {
-    match error {
-        Error::Unavailable(_) => Unreachable { text: error.to_string(), perhaps_done: true }.into(),
-        other => other.into(),
     }
 }

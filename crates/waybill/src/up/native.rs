@@ -30,12 +30,12 @@ struct Held {
 
 pub(super) async fn up(up: &Up) -> anyhow::Result<()> {
     let (place, steps) = (Place::of(up.name.as_deref())?, Steps::begin());
+    let environment = up.settings.environment()?;
     let mut stops = Stops::new()?;
     let turn = tokio::select! {
         turn = place.turn() => turn?,
         () = stops.next() => bail!("interrupted"),
     };
-    let environment = up.settings.environment()?;
     let before = place.running()?;
     if !before.is_empty() && place.read_env() != environment {
         bail!("it is up with other settings, see {}: `waybill down` first", shown(&place.env));
@@ -67,9 +67,7 @@ pub(super) async fn up(up: &Up) -> anyhow::Result<()> {
         ended = first_end(&place) => Err(ended?),
         () = stops.next() => Ok(()),
     };
-    if let Err(error) = &ended {
-        say!("{error:#}\nstopping the rest");
-    }
+    say!("{}", if ended.is_ok() { "stopping" } else { "a part has ended: stopping the rest" });
     let steps = Steps::begin();
     place.stop(&Part::ALL, &steps).await?;
     drop(held);
@@ -93,7 +91,7 @@ impl Start<'_> {
         let missing = self.missing();
         programs::check_built()?;
         // All at once, before anything is started: a taken port leaves nothing to clear away.
-        self.settings.ports.check_free(&missing)?;
+        self.settings.ports.check_free(&missing).await?;
         fetch(self.steps).await?;
         let (kafka, postgres) = tokio::join!(self.kafka(life), self.postgres(life));
         held.kafka = kafka?;

@@ -1,6 +1,11 @@
 //! The suite as processes that outlive the command that started them.
 
-use std::{path::Path, time::Duration};
+use std::{
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
 
 use nix::{
     sys::signal::{Signal, kill},
@@ -22,6 +27,16 @@ impl Suite {
         command.env("CARRIER_DELAY_MS", "1");
         command
     }
+
+    fn files(&self) -> PathBuf {
+        let target = Path::new(env!("CARGO_BIN_EXE_waybill")).ancestors().nth(2).expect("a target directory");
+        target.join(format!("up-{}", self.name))
+    }
+
+    fn pid(&self, part: &str) -> Pid {
+        let file = std::fs::read_to_string(self.files().join(format!("{part}.pid"))).expect("a pid file");
+        Pid::from_raw(file.split(' ').next().and_then(|it| it.parse().ok()).expect("a pid"))
+    }
 }
 
 impl Drop for Suite {
@@ -35,18 +50,14 @@ fn it_comes_up_survives_a_kill_and_goes_down_without_a_trace() {
     let name = format!("test-{}", std::process::id());
     let suite = Suite { name: name.clone(), ports: free_ports() };
     let up = || done(&mut suite.command(&["up", "-d", "--native"]));
-    let files =
-        Path::new(env!("CARGO_BIN_EXE_waybill")).ancestors().nth(2).unwrap().join(format!("up-{name}"));
 
     let first = up();
     assert!(first.contains("products   12 seeded, 12 new") && first.contains("\nup after "), "{first}");
     assert_eq!(up(), "already up, nothing to do\n");
-    let env = std::fs::read_to_string(files.with_extension("env")).unwrap();
+    let env = std::fs::read_to_string(suite.files().with_extension("env")).unwrap();
     assert!(env.contains("ORDER_DATABASE_URL=postgres://order:order@127.0.0.1:"), "{env}");
 
-    let pid = std::fs::read_to_string(files.join("payment.pid")).unwrap();
-    let pid = Pid::from_raw(pid.split(' ').next().unwrap().parse().unwrap());
-    kill(pid, Signal::SIGKILL).unwrap();
+    kill(suite.pid("payment"), Signal::SIGKILL).unwrap();
     let again = within(Duration::from_secs(5), "the death is seen", || {
         Some(up()).filter(|said| !said.starts_with("already up"))
     });
@@ -63,6 +74,28 @@ fn it_comes_up_survives_a_kill_and_goes_down_without_a_trace() {
     assert!(down.ends_with("its data is deleted\n"), "{down}");
     assert_eq!(done(&mut suite.command(&["down"])), "nothing is up\n");
     assert_eq!(processes_with(&format!("WAYBILL_SUITE={name}")), Vec::<String>::new());
+}
+
+#[test]
+fn in_the_foreground_the_end_of_one_part_is_the_end_of_all() {
+    let suite = Suite { name: format!("front-{}", std::process::id()), ports: free_ports() };
+    let mut up =
+        suite.command(&["up", "--native"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(up.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let mut seen = Vec::new();
+    while seen.last().is_none_or(|it: &String| !it.contains("Ctrl-C")) {
+        seen.push(lines.next().unwrap_or_else(|| panic!("it ended: {seen:?}")));
+    }
+
+    kill(suite.pid("inventory"), Signal::SIGKILL).unwrap();
+
+    let rest: Vec<String> = lines.collect();
+    let said = up.wait_with_output().unwrap();
+    let err = String::from_utf8(said.stderr).unwrap();
+    assert!(said.status.code() == Some(1) && err.starts_with("waybill: inventory has ended"), "{err}");
+    let stopped = rest.iter().filter(|it| it.ends_with(" stopped")).count();
+    assert_eq!(stopped, 6, "{rest:?}");
+    assert_eq!(processes_with(&format!("WAYBILL_SUITE={}", suite.name)), Vec::<String>::new());
 }
 
 #[test]
