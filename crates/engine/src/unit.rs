@@ -2,7 +2,6 @@
 
 use std::{
     collections::HashSet,
-    ops::Range,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     time::{Duration, Instant},
@@ -103,7 +102,8 @@ impl<D: Decider> Unit<D> {
         items: &mut [Item<D>],
         outcomes: &mut Vec<Outcome<D>>,
     ) -> sqlx::Result<()> {
-        let mut open: Vec<Range<usize>> = vec![0..items.len()];
+        let all = 0..items.len();
+        let mut open = vec![all];
         while let Some(range) = open.pop() {
             let mut conflicts = 0;
             loop {

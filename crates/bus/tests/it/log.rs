@@ -22,7 +22,7 @@ impl Log {
         let topic = format!("{prefix}.thing");
         let spec =
             TopicSpec { name: topic.clone(), partitions: PARTITIONS, replication: 1, config: Vec::new() };
-        assert_eq!(bus.create_topics(std::slice::from_ref(&spec)).await.unwrap(), [topic.clone()]);
+        assert_eq!(bus.create_topics(std::slice::from_ref(&spec)).await.unwrap().len(), 1);
         assert_eq!(bus.create_topics(&[spec]).await.unwrap(), [""; 0], "it was there");
         Self { bus, topic, group: format!("{prefix}.readers") }
     }

@@ -2,6 +2,7 @@
 //!
 //! A small service, accounts that are booked on, stands for all services. What is promised is checked by the
 //! functions in `laws`, which also have to see the defects of engines with a defence taken out (`mutants`).
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod account;
 mod commands;

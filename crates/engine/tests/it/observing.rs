@@ -66,7 +66,6 @@ async fn trace_and_correlation_of_the_append_travel_with_all_that_follows() {
 async fn no_hot_table_is_read_from_end_to_end_under_load() {
     let rig = Rig::new().await;
     let engine = rig.start();
-    // Tables are scanned when they are made, for their indexes.
     engine.command(book("a-0", 1)).await.unwrap();
     let before = scans(&rig).await;
     let twists = [Twist::Plain, Twist::Ask, Twist::Arm(50), Twist::Arm(3_600_000)];
@@ -87,7 +86,10 @@ async fn no_hot_table_is_read_from_end_to_end_under_load() {
         let inbox = name.starts_with("engine.inbox_") && *written > 0;
         if inbox || hot.contains(&name.as_str()) {
             let (scans_before, _) = before.get(name).copied().unwrap_or_default();
-            assert_eq!(scans - scans_before, 0, "{name}: {written} rows written");
+            // One for its index when it was made, which may be told late. A plan with a scan would show with
+            // every batch.
+            let scans = scans - scans_before;
+            assert!(scans <= 1, "{name}: {scans} scans, {written} rows written");
         }
     }
     let written: i64 = after.values().map(|it| it.1).sum();
