@@ -24,8 +24,9 @@ pub(crate) async fn run(down: Down) -> anyhow::Result<()> {
     let turn = place.turn().await?;
     let asked = down.runtime.asked();
     let mut stopped = false;
-    if asked != Some(Runtime::Native) && down.name.is_none() {
-        stopped |= compose::down(&place, down.purge, asked == Some(Runtime::Compose)).await?;
+    if asked != Some(Runtime::Native) {
+        let always = asked == Some(Runtime::Compose);
+        stopped |= compose::down(&place, down.name.as_deref(), down.purge, always).await?;
     }
     if asked != Some(Runtime::Compose) {
         let running = place.running()?;

@@ -1,86 +1,136 @@
 //! The suite in containers: `docker compose`, with the repository's file.
 
 use std::{
-    env,
+    env, fs,
     path::{Path, PathBuf},
-    process::Stdio,
+    process::{ExitStatus, Stdio},
+    time::Duration,
 };
 
-use anyhow::{Context, bail, ensure};
-use tokio::process::Command;
+use anyhow::{Context, anyhow, bail, ensure};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use tokio::{
+    process::{Child, Command},
+    time::timeout,
+};
 
-use super::Up;
-use crate::{output::say, place::Place, signals::Stops, suite::Settings};
+use super::{Up, welcome};
+use crate::{
+    output::{Steps, say},
+    place::Place,
+    signals::Stops,
+};
 
 const FILE: &str = "docker-compose.yml";
 /// Beside the logs while containers are up: `down` stops only what `up` has left.
 const MARK: &str = "compose";
+/// For `docker` itself, when it is told to stop.
+const GRACE: Duration = Duration::from_secs(10);
 
 pub(super) async fn up(up: &Up) -> anyhow::Result<()> {
-    let (place, root) = (Place::of(None)?, root()?);
+    let (place, steps) = (Place::of(up.name.as_deref())?, Steps::begin());
+    let environment = up.settings.environment()?;
     let mut stops = Stops::new()?;
     let turn = place.turn().await?;
     let native: Vec<_> = place.running()?.iter().map(|it| it.name()).collect();
     ensure!(native.is_empty(), "it is up natively ({}): `waybill down` first", native.join(", "));
-    std::fs::write(place.files.join(MARK), "").context("marking that containers are up")?;
-    let started = run(&root, &up.settings, &["up", "--build", "--wait"], &mut stops).await;
-    if let Err(error) = started {
-        say!("see `docker compose logs`; `waybill down` removes what has been started");
+    fs::write(place.files.join(MARK), "").context("marking that containers are up")?;
+    let mut docker = compose(up.name.as_deref(), &["up", "--build", "--wait"])?;
+    if let Err(error) = run(with_settings(&mut docker, up), &mut stops).await {
+        if !up.detach {
+            down(&place, up.name.as_deref(), false, true).await?;
+        }
         return Err(error);
     }
-    place.write_env(&up.settings.environment()?)?;
+    place.write_env(&environment)?;
     drop(turn);
+    welcome(&place, up, up.detach, "docker compose logs", &steps);
     if up.detach {
         return Ok(());
     }
-    let mut logs = compose(&root, &up.settings, &["logs", "--follow", "--since", "1s"]).spawn()?;
+    follow(&place, up, &mut stops).await
+}
+
+/// Shows the containers' logs until it is asked to stop, then takes them down.
+async fn follow(place: &Place, up: &Up, stops: &mut Stops) -> anyhow::Result<()> {
+    let mut docker = compose(up.name.as_deref(), &["logs", "--follow", "--since", "1s"])?;
+    let mut logs = with_settings(&mut docker, up).spawn().context("running docker")?;
     let ended = tokio::select! {
         () = stops.next() => Ok(()),
-        ended = logs.wait() => ended.map(|_| ()).context("following the logs").and(Err(anyhow::anyhow!("the containers have ended"))),
+        ended = logs.wait() => Err(anyhow!("the containers have ended ({})", ended?)),
     };
-    // At a terminal Ctrl-C has reached it too.
-    let _ = logs.kill().await;
-    down(&place, false, true).await?;
+    end(&mut logs).await?;
+    say!("stopping");
+    down(place, up.name.as_deref(), false, true).await?;
     ended
 }
 
 /// Stops the containers that `up` has left, with `purge` their volumes too; `always` also without its mark.
 /// Returns whether there was something to do.
-pub(crate) async fn down(place: &Place, purge: bool, always: bool) -> anyhow::Result<bool> {
+pub(crate) async fn down(
+    place: &Place,
+    name: Option<&str>,
+    purge: bool,
+    always: bool,
+) -> anyhow::Result<bool> {
     let mark = place.files.join(MARK);
     if !always && !mark.exists() {
         return Ok(false);
     }
     let args: &[&str] = if purge { &["down", "--volumes"] } else { &["down"] };
-    let mut docker = Command::new("docker");
-    docker.arg("compose").args(args).current_dir(root()?).stdin(Stdio::null());
-    let status = docker.status().await.context("running docker")?;
+    let status = compose(name, args)?.status().await.context("running docker")?;
     ensure!(status.success(), "docker compose down failed ({status})");
     if mark.exists() {
-        std::fs::remove_file(mark)?;
+        fs::remove_file(mark)?;
     }
     Ok(true)
 }
 
-async fn run(root: &Path, settings: &Settings, args: &[&str], stops: &mut Stops) -> anyhow::Result<()> {
-    let mut child = compose(root, settings, args).spawn().context("running docker")?;
+async fn run(docker: &mut Command, stops: &mut Stops) -> anyhow::Result<()> {
+    let mut child = docker.spawn().context("running docker")?;
     let status = tokio::select! {
         status = child.wait() => status?,
         () = stops.next() => {
-            child.kill().await?;
+            end(&mut child).await?;
             bail!("interrupted while starting");
         }
     };
-    ensure!(status.success(), "docker compose {} failed ({status})", args[0]);
+    ensure!(
+        status.success(),
+        "docker compose failed ({status}): see what it says, and `docker compose logs`"
+    );
     Ok(())
 }
 
-fn compose(root: &Path, settings: &Settings, args: &[&str]) -> Command {
+/// Has `docker` stop by itself, as it has children of its own. At a terminal Ctrl-C has reached it already.
+async fn end(docker: &mut Child) -> anyhow::Result<ExitStatus> {
+    if let Some(pid) = docker.id() {
+        // One that has just ended by itself is as good.
+        let _ = kill(Pid::from_raw(pid.cast_signed()), Signal::SIGTERM);
+    }
+    if let Ok(status) = timeout(GRACE, docker.wait()).await {
+        return Ok(status?);
+    }
+    docker.kill().await?;
+    Ok(docker.wait().await?)
+}
+
+/// `docker compose`, for the suite of that name.
+fn compose(name: Option<&str>, args: &[&str]) -> anyhow::Result<Command> {
     let mut docker = Command::new("docker");
-    docker.arg("compose").args(args).current_dir(root).stdin(Stdio::null()).kill_on_drop(true);
-    docker.env("TOPIC_PREFIX", &settings.topic_prefix);
-    docker.envs(settings.ports.variables().map(|(name, port)| (name, port.to_string())));
-    docker
+    docker.arg("compose");
+    docker.args(name.iter().flat_map(|name| ["--project-name".to_owned(), format!("waybill-{name}")]));
+    docker.args(args).current_dir(root()?).stdin(Stdio::null()).kill_on_drop(true);
+    Ok(docker)
+}
+
+/// The file takes them from the environment, under the same names.
+fn with_settings<'a>(docker: &'a mut Command, up: &Up) -> &'a mut Command {
+    docker.env("TOPIC_PREFIX", &up.settings.topic_prefix);
+    docker.envs(up.settings.ports.variables().map(|(name, port)| (name, port.to_string())))
 }
 
 /// The directory of the compose file: here or above, else above this program.

@@ -10,7 +10,11 @@ use std::process::Stdio;
 use clap::ValueEnum;
 use tokio::process::Command;
 
-use crate::{exit::Misused, suite::Settings};
+use crate::{
+    output::{Steps, say},
+    place::{Place, shown},
+    suite::{Part, Settings},
+};
 
 /// Start everything and keep it running until Ctrl-C (`-d`: leave it running).
 ///
@@ -76,16 +80,11 @@ pub(crate) fn suite_name(name: &str) -> Result<String, String> {
 pub(crate) async fn run(up: Up) -> anyhow::Result<()> {
     let runtime = match up.runtime.asked() {
         Some(runtime) => runtime,
-        // Containers and volumes have one name per machine.
-        None if up.name.is_some() => Runtime::Native,
         None if engine_answers().await => Runtime::Compose,
         None => Runtime::Native,
     };
     match runtime {
         Runtime::Native => native::up(&up).await,
-        Runtime::Compose if up.name.is_some() => {
-            Err(Misused("--name goes with --native only: containers have fixed names".into()).into())
-        }
         Runtime::Compose => compose::up(&up).await,
     }
 }
@@ -98,4 +97,24 @@ async fn engine_answers() -> bool {
         docker.status().await.is_ok_and(|status| status.success())
     };
     answers(&["info"]).await && answers(&["compose", "version"]).await
+}
+
+/// What to do with it, now that it is up.
+fn welcome(place: &Place, up: &Up, detached: bool, logs: &str, steps: &Steps) {
+    let waybill = std::env::current_exe().map_or_else(|_| "waybill".into(), |it| shown(&it));
+    let name = up.name.as_ref().map(|it| format!(" --name {it}")).unwrap_or_default();
+    let stop = if detached { format!("{waybill} down{name}") } else { "Ctrl-C".to_owned() };
+    say!(
+        "\nup after {:.1} s\n\
+         \n  environment  set -a; . {}; set +a\
+         \n  an order     {waybill} orders place --sku MUG-01 --quantity 2 --watch\
+         \n  its API      {}/docs\
+         \n  lag          {waybill} topics lag\
+         \n  logs         {}\
+         \n  stop         {stop}\n",
+        steps.seconds(),
+        shown(&place.env),
+        up.settings.ports.url(Part::Order),
+        logs,
+    );
 }

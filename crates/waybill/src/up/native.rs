@@ -2,12 +2,12 @@
 
 use std::{fs, time::Duration};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use bus::{Bus, topics};
 use local::{Kafka, Life, Postgres, Process};
 use tokio::time::{sleep, timeout};
 
-use super::{Up, databases, programs};
+use super::{Up, databases, programs, welcome};
 use crate::{
     client::Client,
     output::{Steps, say},
@@ -51,26 +51,37 @@ pub(super) async fn up(up: &Up) -> anyhow::Result<()> {
     let mut held = Held::default();
     let started = tokio::select! {
         started = start.all(&mut held, life) => started,
-        () = stops.next() => Err(anyhow::anyhow!("interrupted while starting")),
+        () = stops.next() => Err(anyhow!("interrupted while starting")),
     };
     if let Err(error) = started {
-        place.stop(&missing, &steps).await?;
+        if let Err(stuck) = place.stop(&missing, &steps).await {
+            say!("{stuck:#}");
+        }
         return Err(error);
     }
     place.write_env(&environment)?;
     drop(turn);
-    welcome(&place, up, life, &steps);
+    let logs = format!("{}/*.log", shown(&place.files));
+    welcome(&place, up, life == Life::Detached, &logs, &steps);
     if life == Life::Detached {
         return Ok(());
     }
+    hold(&place, &mut stops).await
+}
+
+/// Waits for the end, asked for or not, and makes it everybody's.
+async fn hold(place: &Place, stops: &mut Stops) -> anyhow::Result<()> {
     let ended = tokio::select! {
-        ended = first_end(&place) => Err(ended?),
+        ended = first_end(place) => Err(ended?),
         () = stops.next() => Ok(()),
     };
     say!("{}", if ended.is_ok() { "stopping" } else { "a part has ended: stopping the rest" });
     let steps = Steps::begin();
-    place.stop(&Part::ALL, &steps).await?;
-    drop(held);
+    tokio::select! {
+        stopped = place.stop(&Part::ALL, &steps) => stopped?,
+        // The kernel ends what is left, as we end.
+        () = stops.next() => bail!("ended at once by a second signal"),
+    }
     ended
 }
 
@@ -168,34 +179,13 @@ async fn fetch(steps: &Steps) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn welcome(place: &Place, up: &Up, life: Life, steps: &Steps) {
-    let waybill = std::env::current_exe().map_or_else(|_| "waybill".into(), |it| shown(&it));
-    let name = up.name.as_ref().map(|it| format!(" --name {it}")).unwrap_or_default();
-    let stop = match life {
-        Life::Bound => "Ctrl-C".to_owned(),
-        Life::Detached => format!("{waybill} down{name}"),
-    };
-    say!(
-        "\nup after {:.1} s, logs in {}\n\
-         \n  environment  set -a; . {}; set +a\
-         \n  an order     {waybill} orders place --sku MUG-01 --quantity 2 --watch\
-         \n  its API      {}/docs\
-         \n  lag          {waybill} topics lag\
-         \n  stop         {stop}\n",
-        steps.seconds(),
-        shown(&place.files),
-        shown(&place.env),
-        up.settings.ports.url(Part::Order),
-    );
-}
-
 /// Waits until a part has ended, and says which one.
 async fn first_end(place: &Place) -> anyhow::Result<anyhow::Error> {
     loop {
         for part in Part::ALL {
             if place.find(part)?.is_none() {
                 let (name, words) = (part.name(), place.last_words(part));
-                return Ok(anyhow::anyhow!("{name} has ended; see {words}"));
+                return Ok(anyhow!("{name} has ended; see {words}"));
             }
         }
         sleep(WATCH).await;

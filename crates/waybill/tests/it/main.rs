@@ -1,5 +1,6 @@
 //! The real binary, as an operator runs it.
 
+mod compose;
 mod dev;
 mod topics;
 mod up;

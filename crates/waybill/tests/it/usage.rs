@@ -29,7 +29,6 @@ fn wrong_usage_is_2_and_says_what_is_wrong() {
     check(&["orders", "show", "17"], 2, "invalid value '17'");
     check(&["orders", "list", "--order-url", "localhost"], 2, "--order-url");
     check(&["up", "--native", "--compose"], 2, "cannot be used with");
-    check(&["up", "--compose", "--name", "second"], 2, "--native only");
     check(&["up", "--name", "../x"], 2, "out of a-z");
     check(&["dev", "--bus", "pigeon"], 2, "[possible values: kafka, memory]");
     check_with(&["up", "--native"], &[("KAFKA_PORT", "none")], 2, "--kafka-port");
