@@ -12,11 +12,11 @@ use crate::{
 };
 
 /// Payment's part in the saga.
-pub(crate) struct Payments;
+pub struct Payments;
 
 /// Everything that can happen to payments.
 #[derive(Debug, Clone)]
-pub(crate) enum Input {
+pub enum Input {
     OrderPlaced(OrderId, Charge),
     StockReserved(OrderId),
     OrderConfirmed(OrderId),
@@ -26,17 +26,17 @@ pub(crate) enum Input {
 
 /// A fact of this service.
 #[derive(Debug, Clone)]
-pub(crate) struct Fact {
-    order_id: OrderId,
-    event: PaymentEvent,
+pub struct Fact {
+    pub order_id: OrderId,
+    pub event: PaymentEvent,
 }
 
-/// The payments of a batch, also those that have no row yet.
+/// The payments of a batch.
 #[derive(Debug, Default)]
-pub(crate) struct World {
-    payments: BTreeMap<OrderId, Payment>,
+pub struct World {
+    pub payments: BTreeMap<OrderId, Payment>,
     /// Those that have a row.
-    stored: BTreeSet<OrderId>,
+    pub(crate) stored: BTreeSet<OrderId>,
 }
 
 impl Input {
@@ -80,18 +80,15 @@ impl Decider for Payments {
 
     async fn load(&self, tx: &mut PgConnection, inputs: &[&Input]) -> sqlx::Result<World> {
         let ids: BTreeSet<OrderId> = inputs.iter().map(|it| it.order_id()).collect();
-        let mut payments = store::lock_payments(tx, &ids).await?;
+        let payments = store::lock_payments(tx, &ids).await?;
         let stored = payments.keys().copied().collect();
-        for id in ids {
-            payments.entry(id).or_insert_with(|| Payment::new(id));
-        }
         Ok(World { payments, stored })
     }
 
     fn decide(&self, world: &World, input: &Input, _: Timestamp) -> Decided<Self> {
         let order_id = input.order_id();
-        let payment = world.payments.get(&order_id);
-        let payment = payment.ok_or_else(|| Declined::Impossible("the payment is not loaded".into()))?;
+        let unknown = Payment::new(order_id);
+        let payment = world.payments.get(&order_id).unwrap_or(&unknown);
         let events = match input {
             // Forward.
             Input::OrderPlaced(_, charge) => payment.place(charge),

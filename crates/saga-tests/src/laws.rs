@@ -184,7 +184,7 @@ async fn folds(pool: &PgPool) -> sqlx::Result<Vec<String>> {
         let event = OrderEvent::from_stored(row.get("type"), row.get("data")).expect("a readable event");
         match (folded.get_mut(&row.get("order_id")), event) {
             (None, OrderEvent::Placed(placed)) => {
-                folded.insert(row.get("order_id"), Order::begin(placed));
+                folded.insert(row.get("order_id"), Order::begin(*placed));
             }
             (Some(order), event) => order.evolve(&event),
             (None, _) => return Ok(vec![format!("order {}: begins in the middle", row.get::<Uuid, _>(0))]),

@@ -11,31 +11,31 @@ use uuid::Uuid;
 
 /// An event on the log.
 #[derive(Debug, Clone)]
-pub struct Message {
-    pub id: Uuid,
-    pub aggregate: Aggregate,
-    pub key: String,
-    pub r#type: &'static str,
-    pub sequence: i64,
-    pub data: Vec<u8>,
+pub(super) struct Message {
+    pub(super) id: Uuid,
+    pub(super) aggregate: Aggregate,
+    pub(super) key: String,
+    pub(super) r#type: &'static str,
+    pub(super) sequence: i64,
+    pub(super) data: Vec<u8>,
 }
 
 /// The log: an order of its own for every key of every topic, and none between them.
-pub type Log = BTreeMap<(Aggregate, String), Vec<Message>>;
+pub(super) type Log = BTreeMap<(Aggregate, String), Vec<Message>>;
 
 /// Ids that are the same in every run of a seed.
 #[derive(Debug, Default)]
-pub struct Ids(AtomicU64);
+pub(super) struct Ids(AtomicU64);
 
 impl Ids {
-    pub fn next(&self) -> Uuid {
+    pub(super) fn next(&self) -> Uuid {
         Uuid::from_u128(u128::from(self.0.fetch_add(1, Ordering::Relaxed)) + 1)
     }
 }
 
 /// What became of an input.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Applied {
+pub(super) enum Applied {
     Done,
     Duplicate,
     NotHandled,
@@ -43,7 +43,7 @@ pub enum Applied {
 }
 
 /// A service of the simulation, whatever its decider.
-pub trait Service {
+pub(super) trait Service {
     fn name(&self) -> &'static str;
     /// Takes an event in, as one transaction; `Err` is poison.
     fn receive(&mut self, message: &Message, ids: &Ids, at: Timestamp) -> Result<Applied, String>;
@@ -51,14 +51,15 @@ pub trait Service {
     fn relay(&mut self, delete: bool) -> Option<Message>;
     fn deadlines(&self) -> Vec<(String, &'static str)>;
     /// Takes a deadline in, if it is still set.
-    fn due(&mut self, deadline: &(String, &'static str), ids: &Ids, at: Timestamp) -> Result<Applied, String>;
+    fn due(&mut self, deadline: &(String, &'static str), ids: &Ids, at: Timestamp)
+    -> Result<Applied, String>;
     fn effects(&self) -> Vec<(Uuid, Effect)>;
     fn outbox_is_empty(&self) -> bool;
 }
 
-pub struct Node<D: Decider> {
+pub(super) struct Node<D: Decider> {
     decider: D,
-    pub world: D::World,
+    pub(super) world: D::World,
     inbox: HashSet<Uuid>,
     outbox: VecDeque<Message>,
     deadlines: BTreeSet<(String, &'static str)>,
@@ -66,7 +67,7 @@ pub struct Node<D: Decider> {
 }
 
 impl<D: Decider<World: Default>> Node<D> {
-    pub fn new(decider: D) -> Self {
+    pub(super) fn new(decider: D) -> Self {
         Self {
             decider,
             world: D::World::default(),
@@ -78,7 +79,7 @@ impl<D: Decider<World: Default>> Node<D> {
     }
 
     /// Takes an input in, as one transaction: all that follows is there together, or nothing is.
-    pub fn apply(&mut self, input: &D::Input, ids: &Ids, at: Timestamp) -> Result<Applied, String> {
+    pub(super) fn apply(&mut self, input: &D::Input, ids: &Ids, at: Timestamp) -> Result<Applied, String> {
         let decision = match self.decider.decide(&self.world, input, at) {
             Ok(decision) => decision,
             Err(Declined::Refused(_)) => return Ok(Applied::Refused),
@@ -108,7 +109,13 @@ impl<D: Decider<World: Default>> Node<D> {
     }
 
     /// Takes the answer of an effect in; one that was answered before changes nothing.
-    pub fn answer(&mut self, id: Uuid, input: &D::Input, ids: &Ids, at: Timestamp) -> Result<Applied, String> {
+    pub(super) fn answer(
+        &mut self,
+        id: Uuid,
+        input: &D::Input,
+        ids: &Ids,
+        at: Timestamp,
+    ) -> Result<Applied, String> {
         match self.effects.remove(&id) {
             Some(_) => self.apply(input, ids, at),
             None => Ok(Applied::Duplicate),
@@ -143,7 +150,12 @@ impl<D: Decider<World: Default>> Service for Node<D> {
         self.deadlines.iter().cloned().collect()
     }
 
-    fn due(&mut self, deadline: &(String, &'static str), ids: &Ids, at: Timestamp) -> Result<Applied, String> {
+    fn due(
+        &mut self,
+        deadline: &(String, &'static str),
+        ids: &Ids,
+        at: Timestamp,
+    ) -> Result<Applied, String> {
         if !self.deadlines.remove(deadline) {
             return Ok(Applied::Duplicate);
         }

@@ -4,5 +4,6 @@ mod dependencies;
 mod faults;
 mod processes;
 mod scenarios;
+mod simulation;
 
 pub(crate) use saga_tests::suite::PATIENCE;
