@@ -44,6 +44,7 @@ impl<D: Decider> Worker<D> {
         let mut consumer = self.bus.consumer(&self.group, &self.topics, self.instance.as_deref())?;
         let mut link = Link::new(self.options.clone());
         let mut gather = Duration::ZERO;
+        self.unit.health.progress(Part::Consumer(self.index));
         while !shutdown.is_cancelled() {
             let records = tokio::select! {
                 () = shutdown.cancelled() => break,
