@@ -124,6 +124,10 @@ impl<D: Decider> Unit<D> {
                     }
                     // Whoever holds the lock for so long, the inputs are not to blame.
                     (Remedy::Again, Fault::Sql(error)) => return Err(error),
+                    // The dead letter itself cannot be written: nothing is lost by waiting.
+                    (_, Fault::Sql(error)) if range.len() == 1 && items[range.start].input.is_err() => {
+                        return Err(error);
+                    }
                     (_, fault) if range.len() == 1 => {
                         let item = &mut items[range.start];
                         tracing::warn!(%fault, event.id = %item.cause.id, "an input cannot be applied");
