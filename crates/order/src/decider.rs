@@ -48,7 +48,7 @@ const CONFIRMATION: &str = "confirmation";
 /// Everything that can happen to orders.
 #[derive(Debug, Clone)]
 pub enum Input {
-    Place(PlaceOrder),
+    Place(Box<PlaceOrder>),
     Cancel(OrderId),
     StockReserved(OrderId),
     StockRejected(OrderId),
@@ -182,7 +182,7 @@ impl Decider for Orders {
     fn evolve(&self, world: &mut World, fact: &Fact) {
         match fact {
             Fact::Order(id, OrderEvent::Placed(placed)) => {
-                world.orders.insert(*id, Order::begin(placed.clone()));
+                world.orders.insert(*id, Order::begin((**placed).clone()));
             }
             Fact::Order(id, event) => {
                 if let Some(order) = world.orders.get_mut(id) {

@@ -51,7 +51,7 @@ async fn place_order(
     let key = idempotency_key(&headers, &order)?;
     let order = order.validated(OrderId::new())?;
     let actor = format!("customer:{}", order.customer.id.as_str());
-    let placed = api.commands.submit(Input::Place(order), context.cause(actor), key).await;
+    let placed = api.commands.submit(Input::Place(order.into()), context.cause(actor), key).await;
     let view = placed.map_err(|it| rejected(it, problem))?;
     let location = format!("/orders/{}", view.order_id);
     let headers = [(header::LOCATION, location), (header::ETAG, etag(&view))];
@@ -60,14 +60,14 @@ async fn place_order(
 
 /// The key, and a digest of what is asked under it.
 fn idempotency_key(headers: &HeaderMap, order: &NewOrder) -> Result<Option<IdempotencyKey>, Problem> {
-    let Some(key) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
-    let key = key
-        .to_str()
-        .ok()
-        .filter(|it| (1..=200).contains(&it.len()) && it.bytes().all(|byte| byte.is_ascii_graphic()));
-    let key = key.ok_or_else(|| {
-        Problem::bad_request("the header Idempotency-Key must be 1 to 200 visible ASCII characters")
-    })?;
+    let mut keys = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let Some(key) = keys.next() else { return Ok(None) };
+    let usable = |it: &&str| (1..=200).contains(&it.len()) && it.bytes().all(|byte| byte.is_ascii_graphic());
+    let (Some(key), None) = (key.to_str().ok().filter(usable), keys.next()) else {
+        return Err(Problem::bad_request(
+            "the header Idempotency-Key must be given once, as 1 to 200 visible ASCII characters",
+        ));
+    };
     let body = serde_json::to_vec(order).map_err(anyhow::Error::new)?;
     // Version 5 of a UUID is a SHA-1 of what it is made from: enough to tell a mistake.
     let fingerprint = Uuid::new_v5(&Uuid::NAMESPACE_OID, &body).as_bytes().to_vec();

@@ -51,7 +51,7 @@ pub enum State {
 /// published; the others are, filled up from the state with what their readers need.
 #[derive(Debug, Clone, PartialEq)]
 pub enum OrderEvent {
-    Placed(OrderPlaced),
+    Placed(Box<OrderPlaced>),
     StockNoted,
     PaymentNoted,
     Confirmed { at: Timestamp },
@@ -206,7 +206,7 @@ impl Order {
         let order_id = self.placed.order_id;
         Some(match event {
             E::StockNoted | E::PaymentNoted => return None,
-            E::Placed(placed) => Published::Placed(placed.clone()),
+            E::Placed(placed) => Published::Placed((**placed).clone()),
             E::Confirmed { at } => Published::Confirmed(OrderConfirmed {
                 order_id,
                 customer: self.placed.customer.clone(),

@@ -55,7 +55,7 @@ fn fold(rows: &[PgRow]) -> sqlx::Result<BTreeMap<OrderId, Order>> {
         let event =
             OrderEvent::from_stored(row.try_get("type")?, row.try_get("data")?).map_err(decode_error)?;
         match (orders.get_mut(&id), event) {
-            (None, OrderEvent::Placed(placed)) => drop(orders.insert(id, Order::begin(placed))),
+            (None, OrderEvent::Placed(placed)) => drop(orders.insert(id, Order::begin(*placed))),
             (Some(order), event) => order.evolve(&event),
             (None, _) => return Err(sqlx::Error::Decode("an order's first event is not `placed`".into())),
         }

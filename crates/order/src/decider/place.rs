@@ -23,8 +23,7 @@ impl Orders {
         if world.orders.contains_key(&order.order_id) {
             return Ok(Decision::nothing());
         }
-        let (lines, total) =
-            price(world, order).map_err(|wrong| Declined::Refused(Refusal::Invalid(wrong)))?;
+        let (lines, total) = price(world, order).map_err(Declined::Refused)?;
         let placed = OrderPlaced {
             order_id: order.order_id,
             customer: order.customer.clone(),
@@ -37,13 +36,13 @@ impl Orders {
         };
         let deadline =
             Deadline::Set { key: order.order_id.to_string(), kind: CONFIRMATION, after: self.confirm_within };
-        let placed = Fact::Order(order.order_id, OrderEvent::Placed(placed));
+        let placed = Fact::Order(order.order_id, OrderEvent::Placed(placed.into()));
         Ok(Decision::events([placed]).with_deadline(deadline))
     }
 }
 
 /// The lines with their prices and the total; or all that is wrong, with pointers into the request.
-fn price(world: &World, order: &PlaceOrder) -> Result<(Vec<Line>, Money), Vec<(String, String)>> {
+fn price(world: &World, order: &PlaceOrder) -> Result<(Vec<Line>, Money), Refusal> {
     let mut lines = Vec::with_capacity(order.lines.len());
     let mut wrong = Vec::new();
     for (index, (sku, quantity)) in order.lines.iter().enumerate() {
@@ -53,15 +52,15 @@ fn price(world: &World, order: &PlaceOrder) -> Result<(Vec<Line>, Money), Vec<(S
         }
     }
     if !wrong.is_empty() {
-        return Err(wrong);
+        return Err(Refusal::Invalid(wrong));
     }
+    let refuse = |detail: &str| Err(Refusal::Invalid(vec![("/lines".into(), detail.into())]));
     match order::total(Money::zero(order.currency), &lines) {
         // Providers refuse a payment of nothing, so that such an order could never be confirmed.
-        Some(total) if total.amount <= 0 => Err("the total must be more than zero"),
-        Some(total) => return Ok((lines, total)),
-        None => Err("the total is more than an amount can be"),
+        Some(total) if total.amount <= 0 => refuse("the total must be more than zero"),
+        Some(total) => Ok((lines, total)),
+        None => refuse("the total is more than an amount can be"),
     }
-    .map_err(|detail| vec![("/lines".into(), detail.into())])
 }
 
 fn price_line(price: Option<&Price>, currency: Currency, sku: &Sku, quantity: u32) -> Result<Line, String> {

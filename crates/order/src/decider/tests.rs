@@ -66,7 +66,7 @@ fn step(world: &mut World, input: &Input) -> Result<(Decision<Fact>, Vec<Publica
 /// Every state an order can be in, by the inputs that lead there; `-`: it was never placed.
 fn states() -> Vec<(&'static str, World)> {
     use Input as I;
-    let placed = I::Place(wants(id(1), "USD", &[("MUG-01", 2)]));
+    let placed = I::Place(wants(id(1), "USD", &[("MUG-01", 2)]).into());
     let from = |inputs: &[I]| {
         world(&[&[I::ProductChanged(product("MUG-01", 1999, "USD")), placed.clone()], inputs].concat())
     };
@@ -81,8 +81,8 @@ fn states() -> Vec<(&'static str, World)> {
     vec![
         ("-", world(&[I::ProductChanged(product("MUG-01", 1999, "USD"))])),
         ("placed", from(&[])),
-        ("placed, stock", from(&[stock.clone()])),
-        ("placed, payment", from(&[payment.clone()])),
+        ("placed, stock", from(std::slice::from_ref(&stock))),
+        ("placed, payment", from(std::slice::from_ref(&payment))),
         ("confirmed", after(&[])),
         ("confirmed, paid", after(&[&paid])),
         ("confirmed, cancelling", after(&[&cancel])),
@@ -91,7 +91,7 @@ fn states() -> Vec<(&'static str, World)> {
         ("shipped, paid", after(&[&paid, &shipped])),
         ("delivered", after(&[&shipped, &delivered])),
         ("delivered, paid", after(&[&paid, &shipped, &delivered])),
-        ("cancelled", from(&[cancel.clone()])),
+        ("cancelled", from(std::slice::from_ref(&cancel))),
         ("cancelled, paid", after(&[&paid, &cancel, &stopped])),
     ]
 }
@@ -101,7 +101,7 @@ fn inputs() -> Vec<(&'static str, Input)> {
     use Input as I;
     let it = id(1);
     let inputs = [
-        I::Place(wants(it, "USD", &[("MUG-01", 2)])),
+        I::Place(wants(it, "USD", &[("MUG-01", 2)]).into()),
         I::StockReserved(it),
         I::PaymentAuthorized(it),
         I::PaymentCaptured(it),
@@ -372,12 +372,12 @@ fn check_placing(prices: &[(&str, i64, &str)], currency: &str, lines: &[(&str, u
     let products =
         prices.iter().map(|(sku, amount, code)| Input::ProductChanged(product(sku, *amount, code)));
     let mut world = world(&products.collect::<Vec<_>>());
-    let shown = match step(&mut world, &Input::Place(wants(id(1), currency, lines))) {
+    let shown = match step(&mut world, &Input::Place(wants(id(1), currency, lines).into())) {
         Ok((decision, _)) => {
-            let [Fact::Order(_, OrderEvent::Placed(OrderPlaced { lines, total, .. }))] = &decision.events[..]
-            else {
+            let [Fact::Order(_, OrderEvent::Placed(placed))] = &decision.events[..] else {
                 panic!("{decision:?}");
             };
+            let OrderPlaced { lines, total, .. } = &**placed;
             let line =
                 |it: &Line| format!("{} x {} ({}) at {}\n", it.quantity, it.sku, it.name, it.unit_price);
             lines.iter().map(line).chain([format!("total {total}")]).collect::<String>()
@@ -469,7 +469,7 @@ fn a_price_that_changes_in_the_batch_holds_from_there_on() {
     let mut world = world(&[Input::ProductChanged(product("MUG-01", 1999, "USD"))]);
     for (number, price) in [(1, 1999), (2, 2500)] {
         step(&mut world, &Input::ProductChanged(product("MUG-01", price, "USD"))).unwrap();
-        step(&mut world, &Input::Place(wants(id(number), "USD", &[("MUG-01", 1)]))).unwrap();
+        step(&mut world, &Input::Place(wants(id(number), "USD", &[("MUG-01", 1)]).into())).unwrap();
     }
     let totals: Vec<Money> = world.orders.values().map(|it| it.placed.total).collect();
     assert_eq!(totals, [money(1999, "USD"), money(2500, "USD")]);
@@ -486,7 +486,7 @@ fn a_price_below_zero_is_poison() {
 fn a_command_is_answered_with_the_order_after_it() {
     let world = world(&[
         Input::ProductChanged(product("MUG-01", 1999, "USD")),
-        Input::Place(wants(id(1), "USD", &[("MUG-01", 2)])),
+        Input::Place(wants(id(1), "USD", &[("MUG-01", 2)]).into()),
     ]);
     let reply = Orders::default().reply(&world, &Input::Cancel(id(1))).unwrap();
     assert_eq!((reply.order_id, reply.version, reply.total), (id(1), 1, money(3998, "USD")));

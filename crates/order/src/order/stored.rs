@@ -44,8 +44,8 @@ impl OrderEvent {
             serde_json::from_str(data).map_err(|error| Unreadable::Data(error.to_string()))
         }
         Ok(match stored_type {
-            "placed.v1" => E::Placed(OrderPlaced::decode(1, data.as_bytes())?),
-            "placed.v2" => E::Placed(OrderPlaced::decode(2, data.as_bytes())?),
+            "placed.v1" => E::Placed(OrderPlaced::decode(1, data.as_bytes())?.into()),
+            "placed.v2" => E::Placed(OrderPlaced::decode(2, data.as_bytes())?.into()),
             "stock-noted.v1" => E::StockNoted,
             "payment-noted.v1" => E::PaymentNoted,
             "confirmed.v1" => E::Confirmed { at: read::<At>(data)?.at },

@@ -1,0 +1,15 @@
+//! The order service as it runs, on a real Postgres and the log in memory: HTTP in, HTTP and events out.
+//!
+//! The tests play inventory, payment and shipping. Each ends with `Rig::finish`, which asserts what holds for
+//! every order whatever has happened: see `laws`.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+mod idempotency;
+mod laws;
+mod load;
+mod lost;
+mod outage;
+mod reading;
+mod refusals;
+mod rig;
+mod saga;
