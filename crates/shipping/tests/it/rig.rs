@@ -1,5 +1,7 @@
 //! A test's own service, database and log, and the rules that hold whenever a test ends.
 
+mod given;
+
 use std::{collections::BTreeMap, time::Duration};
 
 use bus::{Bus, CloudEvent, Envelope, Producer, Received, Trace, topics};
@@ -16,6 +18,8 @@ use time::OffsetDateTime;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
+
+pub(crate) use self::given::{cancelled, captured, confirmed, requested};
 
 /// For whatever is expected to happen: long, because it costs time only when it does not.
 pub(crate) const SOON: Duration = Duration::from_secs(30);
@@ -72,15 +76,16 @@ impl Rig {
         rig
     }
 
+    /// Starts the service and waits until its tables are there. Its consumers begin by themselves, and lose
+    /// nothing that is on the log before.
     pub(crate) async fn start_service(&mut self, args: &[&str]) {
         let url = self.database.url().to_owned();
-        let service = launch(&url, self.bus.clone(), &self.prefix, args);
-        let readyz = format!("{}/readyz", service.base);
-        self.service = Some(service);
-        eventually(SOON, "the service is ready", async || {
-            let answer = self.http.get(&readyz).send().await.map_err(|error| error.to_string())?;
+        self.service = Some(launch(&url, self.bus.clone(), &self.prefix, args));
+        let unknown = format!("/shipments/{}", Uuid::nil());
+        eventually(SOON, "the service answers", async || {
+            let answer = self.build(Method::GET, &unknown).send().await.map_err(|error| error.to_string())?;
             match answer.status() {
-                StatusCode::OK => Ok(()),
+                StatusCode::NOT_FOUND => Ok(()),
                 _ => Err(answer.text().await.unwrap_or_default()),
             }
         })
@@ -316,46 +321,4 @@ fn open(record: &Received) -> Published {
         actor: event.actor.unwrap().to_string(),
         data: serde_json::from_slice(&event.data).unwrap(),
     }
-}
-
-pub(crate) fn address() -> Address {
-    Address {
-        name: "Ada Lovelace".into(),
-        line1: "12 Analytical St".into(),
-        line2: Some("2nd floor".into()),
-        city: "London".into(),
-        postal_code: "N1".into(),
-        country: "GB".into(),
-    }
-}
-
-fn total() -> Money {
-    Money { amount: 3_998, currency: events::Currency::USD }
-}
-
-pub(crate) fn confirmed(order_id: OrderId) -> OrderConfirmed {
-    OrderConfirmed {
-        order_id,
-        customer: Customer {
-            id: "c-1".parse().unwrap(),
-            name: "Ada".into(),
-            email: "ada@example.com".into(),
-        },
-        lines: vec![],
-        total: total(),
-        ship_to: address(),
-        confirmed_at: OffsetDateTime::now_utc(),
-    }
-}
-
-pub(crate) fn captured(order_id: OrderId) -> PaymentCaptured {
-    PaymentCaptured { order_id, amount: total(), provider_reference: "pi_1".into() }
-}
-
-pub(crate) fn requested(order_id: OrderId) -> OrderCancellationRequested {
-    OrderCancellationRequested { order_id, reason: CancelReason::Customer }
-}
-
-pub(crate) fn cancelled(order_id: OrderId) -> OrderCancelled {
-    OrderCancelled { order_id, reason: CancelReason::CaptureFailed }
 }

@@ -3,9 +3,10 @@
 use events::OrderId;
 use reqwest::Method;
 use serde_json::{Value, json};
+use testkit::eventually;
 use uuid::Uuid;
 
-use crate::rig::{Answer, NO_CARRIER, Rig, captured, confirmed, requested};
+use crate::rig::{Answer, NO_CARRIER, Rig, SOON, captured, confirmed, requested};
 
 #[track_caller]
 fn check_problem((status, body): &Answer, expected: u16, detail: &str) {
@@ -126,6 +127,20 @@ async fn who_asked_is_told_with_what_followed() {
     assert_eq!(published[1].actor, "operator:jane");
     assert_eq!(published[1].correlation_id, correlation_id);
     assert_eq!(published[2].actor, "operator");
+    rig.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_that_gets_on_is_ready() {
+    let rig = Rig::start(NO_CARRIER).await;
+    eventually(SOON, "the service is ready", async || {
+        let answer = rig.build(Method::GET, "/readyz").send().await.unwrap();
+        match answer.status().as_u16() {
+            200 => Ok(()),
+            _ => Err(answer.text().await.unwrap()),
+        }
+    })
+    .await;
     rig.finish().await;
 }
 
