@@ -43,7 +43,7 @@ pub(crate) async fn create_partitions(pool: &PgPool, today: OffsetDateTime) -> s
     for day in -1..=DAYS_AHEAD {
         let from = (today + Duration::days(day)).replace_time(time::Time::MIDNIGHT);
         let to = from + Duration::days(1);
-        let name = format!("inbox_{:04}{:02}{:02}", from.year(), u8::from(from.month()), from.day());
+        let name = name_of(from);
         let (low, high) = (first_id(from), first_id(to));
         let statement = format!(
             "create table if not exists engine.{name} partition of engine.inbox
@@ -59,6 +59,30 @@ pub(crate) async fn create_partitions(pool: &PgPool, today: OffsetDateTime) -> s
         }
     }
     Ok(())
+}
+
+/// For how many days ids are remembered: twice as long as the topics keep their records, so that whatever can
+/// be read again is known.
+const DAYS_KEPT: i64 = 14;
+
+/// Drops the partitions of days that are over for long. What is in the default partition stays.
+pub(crate) async fn drop_partitions(pool: &PgPool, today: OffsetDateTime) -> sqlx::Result<()> {
+    let names: Vec<String> = sqlx::query_scalar(
+        "select relname::text from pg_inherits join pg_class on oid = inhrelid
+         where inhparent = 'engine.inbox'::regclass and relname ~ '^inbox_[0-9]{8}$' and relname::text < $1",
+    )
+    .bind(name_of(today - Duration::days(DAYS_KEPT)))
+    .fetch_all(pool)
+    .await?;
+    for name in names {
+        tracing::info!(name, "a partition of the inbox is dropped");
+        sqlx::raw_sql(AssertSqlSafe(format!("drop table if exists engine.{name}"))).execute(pool).await?;
+    }
+    Ok(())
+}
+
+fn name_of(day: OffsetDateTime) -> String {
+    format!("inbox_{:04}{:02}{:02}", day.year(), u8::from(day.month()), day.day())
 }
 
 /// The lowest UUIDv7 of a moment.

@@ -241,7 +241,7 @@ impl<D: Decider, O: Outside<Input = D::Input>> Engine<D, O> {
             loop {
                 let done = tokio::select! {
                     () = shutdown.cancelled() => return Ok(()),
-                    _ = partitions.tick() => inbox::create_partitions(&pool, OffsetDateTime::now_utc()).await,
+                    _ = partitions.tick() => keep_inbox(&pool).await,
                     _ = gauges.tick() => measure(&pool, &metrics).await,
                 };
                 if let Err(error) = done {
@@ -265,6 +265,12 @@ async fn wait_for_topics(bus: &Bus, names: &[String], shutdown: &CancellationTok
         () = shutdown.cancelled() => false,
         () = there => true,
     }
+}
+
+async fn keep_inbox(pool: &PgPool) -> sqlx::Result<()> {
+    let now = OffsetDateTime::now_utc();
+    inbox::create_partitions(pool, now).await?;
+    inbox::drop_partitions(pool, now).await
 }
 
 async fn measure(pool: &PgPool, metrics: &Metrics) -> sqlx::Result<()> {
