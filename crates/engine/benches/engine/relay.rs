@@ -35,7 +35,9 @@ pub(crate) async fn drain(machine: &Machine) {
     .execute(&service.pool)
     .await
     .unwrap();
-    sqlx::raw_sql("vacuum analyze engine.outbox; checkpoint").execute(&service.pool).await.unwrap();
+    for settle in ["vacuum analyze engine.outbox", "checkpoint"] {
+        sqlx::raw_sql(settle).execute(&service.pool).await.unwrap();
+    }
     let (begun, cpu) = (Instant::now(), machine.cpu());
     let engine = service.run(|it| it == "relay");
     // The identity is asked for the lowest row left, which costs the same however many there are.

@@ -19,5 +19,6 @@ mod poison;
 mod rebalance;
 mod relay;
 mod rig;
+mod running;
 mod teller;
 mod transaction;

@@ -1,0 +1,77 @@
+//! Engines of a test: made, run, stopped, and crashed.
+
+use engine::{Commands, Engine, Health, Rejected, Settings};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    account::{Accounts, Input, Insufficient, Order, Statement},
+    rig::{SOON, cause},
+    teller::Teller,
+};
+
+/// An engine before it runs.
+pub(crate) struct Prepared {
+    pub(crate) settings: Settings,
+    pub(crate) teller: Teller,
+    pub(crate) mutant: Option<engine::Mutant>,
+}
+
+impl Prepared {
+    pub(crate) fn with(mut self, change: impl FnOnce(&mut Settings)) -> Self {
+        change(&mut self.settings);
+        self
+    }
+
+    pub(crate) fn mutant(mut self, mutant: Option<engine::Mutant>) -> Self {
+        self.mutant = mutant;
+        self
+    }
+
+    /// Runs the tasks whose names `only` lets pass.
+    pub(crate) fn run(self, only: impl Fn(&str) -> bool) -> Running {
+        let mut engine = Engine::new(Accounts, self.teller, self.settings);
+        if let Some(mutant) = self.mutant {
+            engine = engine.with_mutant(mutant);
+        }
+        let (commands, health) = (engine.commands(), engine.health());
+        let shutdown = CancellationToken::new();
+        let mut tasks = JoinSet::new();
+        for task in engine.tasks(shutdown.clone()).into_iter().filter(|it| only(it.name)) {
+            tasks.spawn(async move { (task.name, task.future.await) });
+        }
+        Running { commands, health, shutdown, tasks }
+    }
+}
+
+/// A running engine.
+pub(crate) struct Running {
+    pub(crate) commands: Commands<Accounts>,
+    pub(crate) health: Health,
+    shutdown: CancellationToken,
+    tasks: JoinSet<(&'static str, Result<(), bus::Error>)>,
+}
+
+impl Running {
+    /// Carries out a command.
+    pub(crate) async fn command(&self, order: Order) -> Result<Statement, Rejected<Insufficient>> {
+        self.commands.submit(Input::Command(order), cause(), None).await
+    }
+
+    /// Ends it as a service is ended. No task may have ended, or end, with an error.
+    pub(crate) async fn stop(mut self) {
+        self.shutdown.cancel();
+        let ended = tokio::time::timeout(SOON, async {
+            while let Some(ended) = self.tasks.join_next().await {
+                let (name, result) = ended.unwrap();
+                result.unwrap_or_else(|error| panic!("{name}: {error}"));
+            }
+        });
+        ended.await.expect("an engine stops");
+    }
+
+    /// Ends it wherever it is, as a crash does.
+    pub(crate) async fn crash(mut self) {
+        self.tasks.shutdown().await;
+    }
+}
