@@ -1,25 +1,23 @@
 //! A test's own service, database and log, and the rules that hold whenever a test ends.
 
 mod given;
+mod wire;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use bus::{Bus, CloudEvent, Envelope, Producer, Received, Trace, topics};
+use bus::{Bus, Producer, topics};
 use clap::Parser as _;
-use events::{
-    Address, CancelReason, Customer, Event, Money, OrderCancellationRequested, OrderCancelled,
-    OrderConfirmed, OrderId, PaymentCaptured,
-};
+use events::{Event, OrderId};
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 use sqlx::{PgPool, Row, postgres::PgRow};
 use testkit::{TestDatabase, eventually};
-use time::OffsetDateTime;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 pub(crate) use self::given::{cancelled, captured, confirmed, requested};
+use self::wire::{Published, envelope, open};
 
 /// For whatever is expected to happen: long, because it costs time only when it does not.
 pub(crate) const SOON: Duration = Duration::from_secs(30);
@@ -48,19 +46,6 @@ struct Service {
 
 /// A status and a body.
 pub(crate) type Answer = (u16, Value);
-
-/// An event as the topic has it.
-#[derive(Debug, Clone)]
-pub(crate) struct Published {
-    pub(crate) id: Uuid,
-    pub(crate) key: String,
-    pub(crate) r#type: String,
-    pub(crate) sequence: i64,
-    pub(crate) correlation_id: Uuid,
-    pub(crate) causation_id: Uuid,
-    pub(crate) actor: String,
-    pub(crate) data: Value,
-}
 
 impl Rig {
     /// A running service with these settings of its own.
@@ -291,34 +276,4 @@ fn launch(database_url: &str, bus: Bus, prefix: &str, args: &[&str]) -> Service 
     let shutdown = CancellationToken::new();
     let task = tokio::spawn(shipping::run_on(bus, config, shutdown.clone()));
     Service { base: format!("http://{address}"), shutdown, task }
-}
-
-fn envelope<E: Event>(id: Uuid, event: &E) -> CloudEvent<'static> {
-    CloudEvent {
-        id,
-        source: format!("/waybill/{}", E::AGGREGATE).into(),
-        r#type: E::TYPE.into(),
-        subject: Some(event.key().into()),
-        time: Some(OffsetDateTime::now_utc()),
-        sequence: None,
-        correlation_id: Some(Uuid::now_v7()),
-        causation_id: None,
-        actor: None,
-        trace: Trace::default(),
-        data: serde_json::to_vec(event).unwrap().into(),
-    }
-}
-
-fn open(record: &Received) -> Published {
-    let event = Envelope::open(record).unwrap().read().unwrap();
-    Published {
-        id: event.id,
-        key: String::from_utf8(record.key.clone().unwrap()).unwrap(),
-        r#type: event.r#type.to_string(),
-        sequence: event.sequence.unwrap(),
-        correlation_id: event.correlation_id.unwrap(),
-        causation_id: event.causation_id.unwrap(),
-        actor: event.actor.unwrap().to_string(),
-        data: serde_json::from_slice(&event.data).unwrap(),
-    }
 }
