@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use reqwest::Method;
 use serde_json::Value;
 
-use crate::rig::{Answer, Rig, mugs};
+use crate::{answer::Answer, rig::Rig, words::mugs};
 
 async fn post(rig: &Rig, key: &str, order: &Value) -> Answer {
     let request = rig.request(Method::POST, "/orders").header("idempotency-key", key).json(order);

@@ -5,9 +5,12 @@ use sqlx::Row;
 
 use testkit::eventually;
 
-use crate::rig::{Rig, SOON, authorized, captured, mugs, stock_reserved};
+use crate::{
+    rig::{Rig, SOON},
+    words::{authorized, captured, mugs, stock_reserved},
+};
 
-const ORDERS: usize = 600;
+const ORDERS: usize = 300;
 
 #[tokio::test]
 async fn no_statement_reads_a_table_from_end_to_end() {

@@ -4,7 +4,10 @@ use bus::{Record, topics};
 use events::{Event as _, OrderId, StockReserved};
 use uuid::Uuid;
 
-use crate::rig::{Rig, authorized, mugs, product, stock_reserved};
+use crate::{
+    rig::Rig,
+    words::{authorized, mugs, product, stock_reserved},
+};
 
 #[tokio::test]
 async fn an_event_of_an_order_that_was_never_placed_here_is_parked() {

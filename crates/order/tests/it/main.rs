@@ -4,6 +4,9 @@
 //! every order whatever has happened: see `laws`.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
+mod again;
+mod answer;
+mod cancelling;
 mod idempotency;
 mod laws;
 mod load;
@@ -13,3 +16,5 @@ mod reading;
 mod refusals;
 mod rig;
 mod saga;
+mod unreadable;
+mod words;

@@ -4,7 +4,10 @@ use bus::Bus;
 use futures::future::join_all;
 use testkit::eventually;
 
-use crate::rig::{Rig, SOON, mugs};
+use crate::{
+    rig::{Rig, SOON},
+    words::mugs,
+};
 
 #[tokio::test]
 async fn orders_are_accepted_while_the_broker_is_away_and_published_later() {

@@ -7,7 +7,11 @@ use expect_test::expect;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::rig::{Answer, Rig, captured, dispatched, mugs, order_of};
+use crate::{
+    answer::Answer,
+    rig::Rig,
+    words::{captured, dispatched, mugs, order_of},
+};
 
 #[tokio::test]
 async fn an_order_is_answered_with_its_place_and_version() {

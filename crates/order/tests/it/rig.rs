@@ -4,12 +4,9 @@ use std::time::Duration;
 
 use bus::{Bus, CloudEvent, Trace, topics};
 use clap::Parser as _;
-use events::{
-    Event, Money, OrderId, PaymentAuthorized, PaymentCaptured, ProductChanged, ShipmentDelivered,
-    ShipmentDispatched, StockReserved,
-};
+use events::{Event, OrderId};
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::Value;
 use sqlx::{Connection as _, PgConnection, PgPool};
 use testkit::{TestDatabase, eventually};
 use time::OffsetDateTime;
@@ -17,7 +14,11 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::laws::{self, Published};
+use crate::{
+    answer::Answer,
+    laws::{self, Published},
+    words::{authorized, product, stock_reserved},
+};
 
 /// For whatever is expected to happen: long, because it costs time only when it does not.
 pub(crate) const SOON: Duration = Duration::from_secs(30);
@@ -269,8 +270,8 @@ impl Rig {
     }
 
     async fn allow_connections(&self, allowed: bool) {
-        let name = self.database.name();
-        self.as_superuser(format!("alter database {name} allow_connections {allowed}")).await;
+        self.as_superuser(format!("alter database {} allow_connections {allowed}", self.database.name()))
+            .await;
     }
 
     async fn as_superuser(&self, sql: String) {
@@ -297,77 +298,4 @@ impl Rig {
         self.pool.close().await;
         self.database.close().await;
     }
-}
-
-/// An answer over HTTP, read to its end.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) content_type: String,
-    pub(crate) location: Option<String>,
-    pub(crate) etag: Option<String>,
-    pub(crate) body: Value,
-}
-
-impl Answer {
-    pub(crate) async fn of(request: reqwest::RequestBuilder) -> Self {
-        let answer = request.send().await.unwrap();
-        let header = |name| answer.headers().get(name).map(|it| it.to_str().unwrap().to_owned());
-        Self {
-            status: answer.status().as_u16(),
-            content_type: header("content-type").unwrap_or_default(),
-            location: header("location"),
-            etag: header("etag"),
-            body: answer.json().await.unwrap(),
-        }
-    }
-
-    pub(crate) fn order_id(&self) -> OrderId {
-        self.body["order_id"].as_str().unwrap().parse().unwrap()
-    }
-}
-
-/// An order of two mugs.
-pub(crate) fn mugs() -> Value {
-    order_of(json!([{"sku": "MUG-01", "quantity": 2}]))
-}
-
-pub(crate) fn order_of(lines: Value) -> Value {
-    json!({
-        "customer": {"id": "c-1", "name": "Ada Lovelace", "email": "ada@example.com"},
-        "currency": "USD",
-        "lines": lines,
-        "ship_to": {"name": "Ada Lovelace", "line1": "12 Analytical St", "city": "London", "postal_code": "N1",
-                    "country": "GB"},
-        "payment_method": "pm_card_visa",
-    })
-}
-
-pub(crate) fn usd(amount: i64) -> Money {
-    Money { amount, currency: "USD".parse().unwrap() }
-}
-
-pub(crate) fn product(sku: &str, amount: i64, currency: &str) -> ProductChanged {
-    let price = Money { amount, currency: currency.parse().unwrap() };
-    ProductChanged { sku: sku.parse().unwrap(), name: format!("Product {sku}"), price, on_hand: 100 }
-}
-
-pub(crate) fn stock_reserved(order_id: OrderId) -> StockReserved {
-    StockReserved { order_id, items: vec![], expires_at: None }
-}
-
-pub(crate) fn authorized(order_id: OrderId) -> PaymentAuthorized {
-    PaymentAuthorized { order_id, amount: usd(3998), provider_reference: "pi_1".into() }
-}
-
-pub(crate) fn captured(order_id: OrderId) -> PaymentCaptured {
-    PaymentCaptured { order_id, amount: usd(3998), provider_reference: "pi_1".into() }
-}
-
-pub(crate) fn dispatched(order_id: OrderId) -> ShipmentDispatched {
-    ShipmentDispatched { order_id, tracking_number: "WB1".into(), dispatched_at: OffsetDateTime::now_utc() }
-}
-
-pub(crate) fn delivered(order_id: OrderId) -> ShipmentDelivered {
-    ShipmentDelivered { order_id, tracking_number: "WB1".into(), delivered_at: OffsetDateTime::now_utc() }
 }
