@@ -4,21 +4,26 @@ use futures::future::join_all;
 use reqwest::Method;
 use serde_json::json;
 
-use crate::rig::{Request, Rig, cancelled, confirmed, dispatched, placed};
+use crate::{
+    rig::{Request, Rig},
+    told::{cancelled, confirmed, dispatched, placed},
+};
 
+/// Four consumers in small batches on one product, of which there is enough for half of the orders: they contend
+/// for it for as long as there is some.
 #[tokio::test]
 async fn no_more_is_promised_than_there_is() {
-    let mut rig = Rig::start(&["--workers", "2"]).await;
-    rig.add_instance(&["--workers", "2", "--batch-size", "3"]).await;
-    rig.stock("MUG", 5).await;
+    let mut rig = Rig::start(&["--workers", "2", "--batch-size", "2"]).await;
+    rig.add_instance(&["--workers", "2", "--batch-size", "2"]).await;
+    rig.stock("MUG", 100).await;
 
-    let orders: Vec<_> = (1..=40).map(|number| placed(number, &[("MUG", 1)])).collect();
+    let orders: Vec<_> = (1..=200).map(|number| placed(number, &[("MUG", 1)])).collect();
     join_all(orders.iter().map(|it| rig.tell(it))).await;
 
-    rig.counts("select count(*) from reservation", 40).await;
-    assert_eq!(rig.count("select count(*) from reservation where status = 'reserved'").await, 5);
-    assert_eq!(rig.count("select count(*) from reservation where status = 'rejected'").await, 35);
-    assert_eq!(rig.level("MUG").await, [5, 5, 0]);
+    rig.counts("select count(*) from reservation", 200).await;
+    assert_eq!(rig.count("select count(*) from reservation where status = 'reserved'").await, 100);
+    assert_eq!(rig.count("select count(*) from reservation where status = 'rejected'").await, 100);
+    assert_eq!(rig.level("MUG").await, [100, 100, 0]);
     rig.finish().await;
 }
 

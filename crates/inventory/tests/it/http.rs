@@ -6,7 +6,10 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::Row;
 
-use crate::rig::{Request, Rig, order, placed};
+use crate::{
+    rig::{Request, Rig},
+    told::{order, placed},
+};
 
 fn product(name: &str, amount: i64) -> Value {
     json!({"name": name, "price": {"amount": amount, "currency": "USD"}})

@@ -5,12 +5,15 @@ use expect_test::{Expect, expect};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::rig::{CORRELATION, Rig, cancelled, confirmed, dispatched, order, placed};
+use crate::{
+    rig::{CORRELATION, Published, Rig},
+    told::{cancelled, confirmed, dispatched, order, placed},
+};
 
 /// Waits for `count` events of reservations and compares them all, those of one order in their order.
 async fn trace(rig: &Rig, count: usize, expected: Expect) {
     let events = rig.published(Aggregate::Inventory, count).await;
-    let line = |it: &crate::rig::Published| {
+    let line = |it: &Published| {
         let number = it.subject.parse::<Uuid>().unwrap().as_u128();
         let mut data = it.data.clone();
         data.as_object_mut().unwrap().remove("order_id");
@@ -42,7 +45,15 @@ async fn stock_is_reserved_kept_and_deducted() {
     rig.reservation_is(1, "deducted").await;
     assert_eq!((rig.level("MUG").await, rig.level("CUP").await), ([7, 0, 7], [0, 0, 0]));
 
-    trace(&rig, 2, expect![[r#""#]]).await;
+    trace(
+        &rig,
+        2,
+        expect![[r#"
+        order 1: 1 inventory.stock-reserved {"items":[{"quantity":1,"sku":"CUP"},{"quantity":3,"sku":"MUG"}]}
+        order 1: 2 inventory.stock-deducted {"items":[{"quantity":1,"sku":"CUP"},{"quantity":3,"sku":"MUG"}]}
+    "#]],
+    )
+    .await;
     let first = &rig.published(Aggregate::Inventory, 2).await[0];
     assert_eq!((first.causation_id, first.correlation_id), (cause, CORRELATION));
     assert_eq!(first.actor, "service:inventory");
@@ -67,7 +78,11 @@ async fn too_little_of_one_product_rejects_all() {
     rig.reservation_is(2, "reserved").await;
     rig.tell(&cancelled(2)).await;
     rig.reservation_is(2, "released").await;
-    trace(&rig, 3, expect![[r#""#]]).await;
+    trace(&rig, 3, expect![[r#"
+        order 1: 1 inventory.stock-rejected {"shortages":[{"available":1,"requested":2,"sku":"CUP"},{"available":0,"requested":1,"sku":"NONE"}]}
+        order 2: 1 inventory.stock-reserved {"items":[{"quantity":1,"sku":"CUP"}]}
+        order 2: 2 inventory.stock-released {"items":[{"quantity":1,"sku":"CUP"}]}
+    "#]]).await;
     rig.finish().await;
 }
 
@@ -93,7 +108,19 @@ async fn a_cancelled_order_gives_back_its_stock_in_every_state() {
     rig.counts("select count(*) from engine.inbox", 8).await;
     rig.reservation_is(3, "deducted").await;
     assert_eq!(rig.level("MUG").await, [7, 0, 7]);
-    trace(&rig, 6, expect![[r#""#]]).await;
+    trace(
+        &rig,
+        6,
+        expect![[r#"
+        order 1: 1 inventory.stock-reserved {"items":[{"quantity":3,"sku":"MUG"}]}
+        order 1: 2 inventory.stock-released {"items":[{"quantity":3,"sku":"MUG"}]}
+        order 2: 1 inventory.stock-reserved {"items":[{"quantity":3,"sku":"MUG"}]}
+        order 2: 2 inventory.stock-released {"items":[{"quantity":3,"sku":"MUG"}]}
+        order 3: 1 inventory.stock-reserved {"items":[{"quantity":3,"sku":"MUG"}]}
+        order 3: 2 inventory.stock-deducted {"items":[{"quantity":3,"sku":"MUG"}]}
+    "#]],
+    )
+    .await;
     rig.finish().await;
 }
 
@@ -110,7 +137,8 @@ async fn a_cancellation_before_the_order_leaves_a_tombstone() {
     rig.counts("select count(*) from engine.inbox", 2).await;
     rig.reservation_is(1, "cancelled").await;
     assert_eq!(rig.level("MUG").await, [10, 0, 10]);
-    trace(&rig, 0, expect![[r#""#]]).await;
+    rig.counts("select count(*) from engine.outbox", 0).await;
+    trace(&rig, 0, expect![""]).await;
     rig.finish().await;
 }
 
@@ -133,7 +161,15 @@ async fn duplicates_and_repetitions_have_no_effect() {
 
     rig.counts("select count(*) from engine.inbox", 5).await;
     assert_eq!(rig.level("MUG").await, [8, 0, 8]);
-    trace(&rig, 2, expect![[r#""#]]).await;
+    trace(
+        &rig,
+        2,
+        expect![[r#"
+        order 1: 1 inventory.stock-reserved {"items":[{"quantity":2,"sku":"MUG"}]}
+        order 1: 2 inventory.stock-deducted {"items":[{"quantity":2,"sku":"MUG"}]}
+    "#]],
+    )
+    .await;
     rig.finish().await;
 }
 

@@ -4,7 +4,8 @@ use sqlx::AssertSqlSafe;
 
 use crate::{
     laws,
-    rig::{Rig, order, placed},
+    rig::Rig,
+    told::{order, placed},
 };
 
 #[tokio::test]
