@@ -69,6 +69,11 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    // Every body of ours is an object; serde would take a struct's fields from an array, too.
+    if body.trim_ascii_start().first() == Some(&b'[') {
+        let error = FieldError { pointer: String::new(), detail: "must be an object".to_owned() };
+        return Err(Problem::invalid(vec![error]));
+    }
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         match error.inner().classify() {

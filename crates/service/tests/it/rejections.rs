@@ -48,6 +48,7 @@ async fn a_wrong_shape_is_422_with_a_pointer() {
     let unknown = post(it.addr, "/notes", JSON, r#"{"text":"x","tags":[],"price":"secret"}"#).await;
     check_fault(&unknown, "/price", "is not a known field");
     check_fault(&post(it.addr, "/notes", JSON, r#"{"text":"x"}"#).await, "/tags", "is required");
+    check_fault(&post(it.addr, "/notes", JSON, r#"["x",[]]"#).await, "", "must be an object");
 }
 
 #[tokio::test]
