@@ -23,3 +23,26 @@ impl Config {
         self.reservation_ttl_secs.map(Duration::from_secs)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    /// The time that a reservation lasts, or `None` for a setting that is refused.
+    fn ttl(args: &[&str]) -> Option<Option<Duration>> {
+        let needed = ["x", "--database-url", "postgres://me@db/x"];
+        let config = Config::try_parse_from(needed.iter().chain(args));
+        config.ok().map(|it| it.reservation_ttl())
+    }
+
+    #[test]
+    fn a_reservation_lasts_for_good_or_for_up_to_a_year() {
+        assert_eq!(ttl(&[]), Some(None));
+        assert_eq!(ttl(&["--reservation-ttl-secs", "900"]), Some(Some(Duration::from_secs(900))));
+        for refused in ["0", "31536001", "-1", "15m", ""] {
+            assert_eq!(ttl(&["--reservation-ttl-secs", refused]), None, "{refused:?}");
+        }
+    }
+}
