@@ -150,14 +150,9 @@ async fn nothing_is_read_from_the_topic_before_it_is_committed() {
     let (answer, ()) = tokio::join!(engine.command(book("a", 1)), async {
         rig.blocked("engine").await;
         assert_eq!(rig.count("select count(*) from engine.outbox").await, 0);
-        assert_eq!(
-            rig.bus.topics(&rig.publishes()).await.unwrap()[0]
-                .partitions
-                .iter()
-                .map(|it| it.high)
-                .sum::<i64>(),
-            0
-        );
+        // A topic that is so new that the broker does not list it yet holds nothing either.
+        let topics = rig.bus.topics(&rig.publishes()).await.unwrap();
+        assert!(topics.iter().flat_map(|it| &it.partitions).all(|it| it.high == 0), "{topics:?}");
         held.rollback().await.unwrap();
     });
     answer.unwrap();
