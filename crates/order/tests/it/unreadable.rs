@@ -57,7 +57,7 @@ async fn requests_that_cannot_be_read() {
         malformed JSON -> 400 the request body is not JSON: EOF while parsing a value at line 1 column 13
         empty body -> 400 the request body is not JSON: EOF while parsing a value at line 1 column 0
         not an object -> 422 the request body is not valid
-            : expected struct NewOrder with 5 elements
+            : must be an object
         two documents -> 400 the request body is not JSON: trailing characters at line 1 column 274
         a field twice -> 422 the request body is not valid
             /currency: is given twice
