@@ -1,6 +1,10 @@
 //! Consuming: polled batches go through the unit of work; their offsets are stored after the commit.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bus::{Bus, Consumer, Envelope, Malformed, Received};
 use events::{EventType, NotAType, Unreadable};
@@ -38,11 +42,41 @@ const LOADED: usize = 24;
 const PATIENCE: Duration = Duration::from_secs(1);
 /// A poll is given up after this time, to show that the worker is alive when nothing arrives.
 const HEARTBEAT: Duration = Duration::from_secs(3);
+/// A client that has served for so long has not failed because of the one before it.
+const STEADY: Duration = Duration::from_secs(30);
 
 impl<D: Decider> Worker<D> {
+    /// Consumes until `shutdown`. A client that has failed for good is replaced by a new one, which begins at
+    /// the committed offsets: after an outage the broker may fence a static member that comes back, and there
+    /// is nothing wrong with the service then.
     pub(crate) async fn run(self, shutdown: CancellationToken) -> Result<(), bus::Error> {
-        let mut consumer = self.bus.consumer(&self.group, &self.topics, self.instance.as_deref())?;
         let mut link = Link::new(self.options.clone());
+        let mut pauses = backoff();
+        while !shutdown.is_cancelled() {
+            let begun = Instant::now();
+            let mut consumer = self.bus.consumer(&self.group, &self.topics, self.instance.as_deref())?;
+            let consumed = self.consume(&mut consumer, &mut link, &shutdown).await;
+            consumer.close().await;
+            let Err(error) = consumed else { break };
+            tracing::warn!(%error, "the consumer begins anew at its committed offsets");
+            if begun.elapsed() > STEADY {
+                pauses = backoff();
+            }
+            tokio::select! {
+                () = shutdown.cancelled() => {}
+                () = tokio::time::sleep(pauses.next().unwrap_or(STEADY)) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Consumes until `shutdown`, or until the client has failed for good.
+    async fn consume(
+        &self,
+        consumer: &mut Consumer,
+        link: &mut Link,
+        shutdown: &CancellationToken,
+    ) -> Result<(), bus::Error> {
         let mut gather = Duration::ZERO;
         self.unit.health.progress(Part::Consumer(self.index));
         while !shutdown.is_cancelled() {
@@ -55,11 +89,10 @@ impl<D: Decider> Worker<D> {
             };
             self.unit.health.progress(Part::Consumer(self.index));
             gather = if records.len() >= LOADED { GATHER } else { Duration::ZERO };
-            if !records.is_empty() && !self.take(records, &mut link, &mut consumer, &shutdown).await? {
+            if !records.is_empty() && !self.take(records, link, consumer, shutdown).await? {
                 break;
             }
         }
-        consumer.close().await;
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use sqlx::{PgConnection, Row};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::outbox::OutboxRow;
+use crate::outbox::{MAX_EVENT_BYTES, OutboxRow};
 
 /// Why a message is poison.
 #[derive(Debug, Clone)]
@@ -144,8 +144,17 @@ pub(crate) fn mirror(consumer: &'static str, letter: &Letter<'_>) -> OutboxRow {
         ("waybill-dead-attempt", "1".to_owned()),
     ];
     let told = told.into_iter().map(|(name, value)| (name.into(), Some(value.into_bytes().into())));
-    let headers: Vec<Header<'static>> = record.headers.iter().cloned().chain(told).collect();
-    let mirrored = Mirrored { key: record.key.as_deref().map(Value::of), headers: to_json_headers(&headers) };
+    let mut told: Vec<Header<'static>> = told.collect();
+    // A compressed record may be larger than one that the broker takes from us. The whole of it is in the table.
+    let size = size_of(record);
+    let fits = size <= MAX_EVENT_BYTES;
+    if fits {
+        told.splice(0..0, record.headers.iter().cloned());
+    } else {
+        told.push(("waybill-dead-omitted-bytes".into(), Some(size.to_string().into_bytes().into())));
+    }
+    let key = fits.then_some(record.key.as_deref()).flatten().map(Value::of);
+    let mirrored = Mirrored { key, headers: to_json_headers(&told) };
     OutboxRow {
         event_id: letter.event_id,
         aggregate_type: format!("{consumer}.dead").into(),
@@ -158,8 +167,15 @@ pub(crate) fn mirror(consumer: &'static str, letter: &Letter<'_>) -> OutboxRow {
         actor: None,
         trace: bus::Trace::default(),
         headers: Some(to_json(&mirrored)),
-        payload: record.payload.clone(),
+        payload: record.payload.clone().filter(|_| fits),
     }
+}
+
+/// What a record takes on its way, roughly.
+fn size_of(record: &Received) -> usize {
+    let of = |it: Option<&[u8]>| it.map_or(0, <[u8]>::len);
+    let headers = record.headers.iter().map(|(name, value)| name.len() + of(value.as_deref()));
+    of(record.key.as_deref()) + of(record.payload.as_deref()) + headers.sum::<usize>()
 }
 
 /// A row of the outbox that is to be published as it is.

@@ -286,7 +286,7 @@ async fn measure(pool: &PgPool, metrics: &Metrics) -> sqlx::Result<()> {
     let effects: i64 = sqlx::query_scalar("select count(*) from engine.effect").fetch_one(pool).await?;
     metrics.effects_pending.record(effects as u64, service);
     let letters = sqlx::query(
-        "select status, count(*) from (values ('poison'), ('waiting')) it (status)
+        "select status, count(dead_letter_id) from (values ('poison'), ('waiting')) it (status)
          left join engine.dead_letter using (status) group by status",
     );
     for row in letters.fetch_all(pool).await? {

@@ -96,12 +96,15 @@ impl Suite {
     pub fn start_service(&mut self, service: &'static str) {
         let (address, delay) = (self.addresses[service].to_string(), self.carrier_delay_ms.to_string());
         let psp = format!("http://{}", self.psp.addr);
+        let instance = format!("{}-{service}", self.prefix);
         let chassis = [
             "x",
             "--database-url",
             &self.urls[service],
             "--topic-prefix",
             &self.prefix,
+            "--instance-id",
+            &instance,
             "--http-addr",
             &address,
         ];

@@ -218,7 +218,7 @@ mod tests {
 
     #[test]
     fn a_wrong_shape_is_pointed_at() {
-        check("[]", "422  expected struct Order with 2 elements");
+        check("[]", "422  must be an object");
         check("{}", "422 /lines is required");
         check(r#"{"lines": [{}]}"#, "422 /lines/0/quantity is required");
         check(r#"{"lines": [{"quantity": -1}]}"#, "422 /lines/0/quantity expected u32");

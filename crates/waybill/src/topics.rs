@@ -156,9 +156,15 @@ impl Broker {
     /// Asks until there is an answer: a broker that starts, or a topic that is new, has none for a while.
     async fn ask<T>(&self, ask: impl AsyncFn() -> Result<T, Error>) -> anyhow::Result<T> {
         let deadline = Instant::now() + Duration::from_secs(self.timeout);
+        let mut said = false;
         loop {
             match timeout_at(deadline, ask()).await {
-                Ok(Err(Error::Unavailable(_))) if Instant::now() < deadline => sleep(PAUSE).await,
+                Ok(Err(Error::Unavailable(_))) if Instant::now() < deadline => {
+                    if !std::mem::replace(&mut said, true) {
+                        eprintln!("waiting for Kafka at {}", self.bootstrap_servers);
+                    }
+                    sleep(PAUSE).await;
+                }
                 Ok(Err(Error::Unavailable(_))) | Err(_) => {
                     let (at, limit) = (&self.bootstrap_servers, self.timeout);
                     let text = format!("no broker answers at {at} within {limit} s");

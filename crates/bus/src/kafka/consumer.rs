@@ -40,6 +40,8 @@ pub struct KafkaConsumer {
 
 /// Pause after an error that the client reports over and over (a deleted topic, an unreachable broker).
 const PAUSE: Duration = Duration::from_millis(200);
+/// For how long a closing member waits for its last commit of offsets and its leave.
+const LEAVE: Duration = Duration::from_secs(5);
 
 impl KafkaConsumer {
     pub(super) fn new(
@@ -171,8 +173,9 @@ impl KafkaConsumer {
     }
 
     pub(crate) async fn close(self) {
-        // Leaving the group waits for the broker.
-        let _ = tokio::task::spawn_blocking(move || drop(self.inner)).await;
+        // Leaving the group waits for the broker, which may be away for long: then the group finds out itself.
+        let leaving = tokio::task::spawn_blocking(move || drop(self.inner));
+        let _ = tokio::time::timeout(LEAVE, leaving).await;
     }
 }
 
