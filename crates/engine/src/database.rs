@@ -18,6 +18,8 @@ pub fn connect_options(database_url: &str, application: &str) -> sqlx::Result<Pg
         ("tcp_user_timeout", "10000"),
         ("tcp_keepalives_idle", "10"),
         ("client_connection_check_interval", "5s"),
+        // Not a line for every partition that is there already.
+        ("client_min_messages", "warning"),
     ]))
 }
 

@@ -1,5 +1,8 @@
 //! The unit of work: a batch of inputs, one transaction.
 
+mod claims;
+mod written;
+
 use std::{
     collections::HashSet,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -11,18 +14,18 @@ use bus::Received;
 use events::Timestamp;
 use opentelemetry::KeyValue;
 use sqlx::{Connection, PgConnection};
-use time::OffsetDateTime;
 use tokio::sync::{Notify, mpsc};
 use uuid::Uuid;
 
+use self::{claims::Claims, written::Written};
 use crate::{
-    dead_letter::{self, Letter, Poison},
-    deadline::{self, DeadlineId},
+    dead_letter::{self, Poison},
+    deadline::DeadlineId,
     decider::{Cause, Decider, Decision, Declined, Recorded},
     effect::{self, Call},
     fault::{Fault, Remedy},
     health::{Health, Part},
-    idempotency::{self, IdempotencyKey, Known},
+    idempotency::{self, IdempotencyKey},
     inbox,
     metrics::Metrics,
     mutant::{Mutant, Mutation},
@@ -68,26 +71,6 @@ pub(crate) struct Unit<D> {
     pub(crate) relay: Arc<Notify>,
     pub(crate) deadlines: Arc<Notify>,
     pub(crate) calls: mpsc::Sender<Call>,
-}
-
-/// What an open transaction knows of the batch's inputs.
-struct Claims {
-    fresh: HashSet<Uuid>,
-    parked: HashSet<Vec<u8>>,
-    replies: Known,
-    answered: HashSet<Uuid>,
-    due: HashSet<DeadlineId>,
-}
-
-/// What a batch writes.
-struct Written<'i, E> {
-    at: Timestamp,
-    events: Vec<Recorded<E>>,
-    outbox: Vec<OutboxRow>,
-    calls: Vec<Call>,
-    deadlines: deadline::Changes,
-    letters: Vec<Letter<'i>>,
-    keys: Vec<(&'i IdempotencyKey, String)>,
 }
 
 /// How often a batch, and then each half of it, is begun again for a conflict before that counts as a failure.
@@ -420,59 +403,6 @@ enum Verdict<D: Decider> {
     Decided(Decision<D::Event>),
     Refused(D::Refusal),
     Poison(Poison),
-}
-
-impl Claims {
-    /// Whether the world has to be loaded for an item.
-    fn may_apply<D: Decider>(&self, item: &Item<D>) -> bool {
-        match &item.origin {
-            Origin::Event(record) => {
-                self.fresh.contains(&item.cause.id)
-                    && !self.parked.contains(&*dead_letter::parking_key(record))
-            }
-            Origin::Command { key: Some(key) } => !self.replies.contains_key(&key.key),
-            _ => true,
-        }
-    }
-
-    /// Takes the rows of answers and deadlines, now that their aggregates are locked: in the other order,
-    /// an event that clears a deadline under the aggregate's lock would deadlock with it.
-    async fn take_turns<D: Decider>(&mut self, tx: &mut PgConnection, items: &[Item<D>]) -> sqlx::Result<()> {
-        let (mut answers, mut deadlines) = (Vec::new(), Vec::new());
-        for item in items {
-            match &item.origin {
-                Origin::Effect(id) => answers.push(*id),
-                Origin::Deadline(id) => deadlines.push(id),
-                _ => {}
-            }
-        }
-        self.answered = effect::claim(tx, &answers).await?;
-        self.due = deadline::claim(tx, &deadlines).await?.into_iter().collect();
-        Ok(())
-    }
-}
-
-impl<'i, E> Written<'i, E> {
-    fn new() -> Self {
-        Self {
-            // To the microsecond, as Postgres keeps it.
-            at: truncated(OffsetDateTime::now_utc()),
-            events: Vec::new(),
-            outbox: Vec::new(),
-            calls: Vec::new(),
-            deadlines: deadline::Changes::default(),
-            letters: Vec::new(),
-            keys: Vec::new(),
-        }
-    }
-
-    fn park<D: Decider>(&mut self, item: &Item<D>, record: &'i Received, poison: Option<Poison>) {
-        self.letters.push(Letter { record, event_id: item.cause.id, poison });
-    }
-}
-
-fn truncated(at: OffsetDateTime) -> OffsetDateTime {
-    at.replace_nanosecond(at.nanosecond() / 1_000 * 1_000).unwrap_or(at)
 }
 
 fn stored<D: Decider>(reply: &str) -> Result<Outcome<D>, Fault> {

@@ -1,0 +1,47 @@
+use bus::Received;
+use events::Timestamp;
+use time::OffsetDateTime;
+
+use super::Item;
+use crate::{
+    dead_letter::{Letter, Poison},
+    deadline,
+    decider::{Decider, Recorded},
+    effect::Call,
+    idempotency::IdempotencyKey,
+    outbox::OutboxRow,
+};
+
+/// What a batch writes.
+pub(super) struct Written<'i, E> {
+    pub(super) at: Timestamp,
+    pub(super) events: Vec<Recorded<E>>,
+    pub(super) outbox: Vec<OutboxRow>,
+    pub(super) calls: Vec<Call>,
+    pub(super) deadlines: deadline::Changes,
+    pub(super) letters: Vec<Letter<'i>>,
+    pub(super) keys: Vec<(&'i IdempotencyKey, String)>,
+}
+
+impl<'i, E> Written<'i, E> {
+    pub(super) fn new() -> Self {
+        Self {
+            // To the microsecond, as Postgres keeps it.
+            at: truncated(OffsetDateTime::now_utc()),
+            events: Vec::new(),
+            outbox: Vec::new(),
+            calls: Vec::new(),
+            deadlines: deadline::Changes::default(),
+            letters: Vec::new(),
+            keys: Vec::new(),
+        }
+    }
+
+    pub(super) fn park<D: Decider>(&mut self, item: &Item<D>, record: &'i Received, poison: Option<Poison>) {
+        self.letters.push(Letter { record, event_id: item.cause.id, poison });
+    }
+}
+
+fn truncated(at: OffsetDateTime) -> OffsetDateTime {
+    at.replace_nanosecond(at.nanosecond() / 1_000 * 1_000).unwrap_or(at)
+}
