@@ -57,7 +57,6 @@ where
     O: Outside<Input = D::Input>,
 {
     let listener = http::bind(config.http_addr).await?;
-    tracing::info!(service = D::SERVICE, address = %listener.local_addr()?, "listening");
     let options = engine::connect_options(&config.database_url, D::SERVICE).context("DATABASE_URL")?;
     let pool = PgPoolOptions::new()
         .max_connections(POOL)
