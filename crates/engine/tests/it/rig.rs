@@ -1,13 +1,12 @@
 //! A test's own database, topics and engines.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 use bus::{Bus, CloudEvent, Producer, Received, TopicSpec, Trace, topics};
 use engine::{Cause, Settings};
 use events::Aggregate;
 use sqlx::{PgPool, Postgres, Row, Transaction, postgres::PgPoolOptions};
 use testkit::{TestDatabase, eventually};
-use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::{
@@ -227,20 +226,17 @@ impl Rig {
         })
     }
 
-    /// Waits until the engine called `name` was seen waiting for a lock in so many transactions.
-    pub(crate) async fn attempts(&self, name: &str, count: usize) {
-        let mut seen = BTreeSet::new();
-        eventually(SOON, "the engine has tried often enough", async || {
-            let begun: Vec<OffsetDateTime> = sqlx::query_scalar(
-                "select xact_start from pg_stat_activity where datname = current_database()
-                 and application_name = $1 and wait_event_type = 'Lock'",
-            )
-            .bind(name)
-            .fetch_all(&self.pool)
-            .await
-            .unwrap();
-            seen.extend(begun);
-            if seen.len() >= count { Ok(()) } else { Err(format!("{} of {count}", seen.len())) }
+    /// Waits until so many transactions have been rolled back from now on: Postgres counts them itself, where
+    /// looking every now and then would miss the short ones.
+    pub(crate) async fn rollbacks(&self, count: i64) {
+        let so_far = async || -> i64 {
+            let query = "select xact_rollback from pg_stat_database where datname = current_database()";
+            sqlx::query_scalar(query).fetch_one(&self.pool).await.unwrap()
+        };
+        let before = so_far().await;
+        eventually(SOON, "the engine has tried often enough", async || match so_far().await - before {
+            more if more >= count => Ok(()),
+            more => Err(format!("{more} of {count}")),
         })
         .await
     }

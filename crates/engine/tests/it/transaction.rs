@@ -82,8 +82,8 @@ async fn a_row_that_is_locked_for_long_delays_a_batch_and_poisons_nothing() {
     let held = rig.hold("select from account where account_id = 'locked' for update").await;
 
     sent.extend(rig.send(&[book("locked", 1), book("locked", 2), book("a", 1)]).await);
-    // Seen in so many transactions, it has begun more than a conflict is given.
-    rig.attempts("patient", 6).await;
+    // More attempts than a conflict is given: it has begun anew.
+    rig.rollbacks(10).await;
     held.rollback().await.unwrap();
 
     rig.journal_of(4).await;
