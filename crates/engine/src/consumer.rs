@@ -78,7 +78,6 @@ impl<D: Decider> Worker<D> {
         shutdown: &CancellationToken,
     ) -> Result<(), bus::Error> {
         let mut gather = Duration::ZERO;
-        self.unit.health.progress(Part::Consumer(self.index));
         while !shutdown.is_cancelled() {
             let records = tokio::select! {
                 () = shutdown.cancelled() => break,

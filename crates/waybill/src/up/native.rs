@@ -124,8 +124,28 @@ impl Start<'_> {
             products::seed_if_none(&client, &self.settings.ports.url(Part::Inventory)).await?
         {
             self.steps.done("products", seeded);
+            self.priced().await?;
         }
         Ok(())
+    }
+
+    /// Waits until the order service has read the products: an order that is placed now is to be accepted.
+    async fn priced(&self) -> anyhow::Result<()> {
+        let prefix = &self.settings.topic_prefix;
+        let (group, topic) = (topics::name(prefix, "order"), topics::name(prefix, "product"));
+        let bus = Bus::kafka(&self.settings.bootstrap_servers())?;
+        let read = async {
+            loop {
+                let progress = bus.progress(&group, std::slice::from_ref(&topic)).await?;
+                if progress.iter().all(|it| it.end == 0 || it.committed == Some(it.end)) {
+                    return anyhow::Ok(());
+                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), read)
+            .await
+            .context("the order service does not read the products")?
     }
 
     async fn kafka(&self, life: Life) -> anyhow::Result<Option<Kafka>> {

@@ -1,7 +1,7 @@
 //! The suite as processes that outlive the command that started them.
 
 use std::{
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Read},
     path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
@@ -47,7 +47,7 @@ impl Drop for Suite {
 
 #[test]
 fn it_comes_up_survives_a_kill_and_goes_down_without_a_trace() {
-    let name = format!("test-{}", std::process::id());
+    let name = format!("native-test-{}", std::process::id());
     let suite = Suite { name: name.clone(), ports: free_ports() };
     let up = || done(&mut suite.command(&["up", "-d", "--native"]));
 
@@ -78,13 +78,17 @@ fn it_comes_up_survives_a_kill_and_goes_down_without_a_trace() {
 
 #[test]
 fn in_the_foreground_the_end_of_one_part_is_the_end_of_all() {
-    let suite = Suite { name: format!("front-{}", std::process::id()), ports: free_ports() };
+    let suite = Suite { name: format!("native-front-{}", std::process::id()), ports: free_ports() };
     let mut up =
         suite.command(&["up", "--native"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(up.stdout.take().unwrap()).lines().map(Result::unwrap);
     let mut seen = Vec::new();
     while seen.last().is_none_or(|it: &String| !it.contains("Ctrl-C")) {
-        seen.push(lines.next().unwrap_or_else(|| panic!("it ended: {seen:?}")));
+        seen.push(lines.next().unwrap_or_else(|| {
+            let mut err = String::new();
+            let _ = up.stderr.take().unwrap().read_to_string(&mut err);
+            panic!("it ended: {seen:?}: {err}")
+        }));
     }
 
     kill(suite.pid("inventory"), Signal::SIGKILL).unwrap();
@@ -100,7 +104,7 @@ fn in_the_foreground_the_end_of_one_part_is_the_end_of_all() {
 
 #[test]
 fn a_taken_port_is_named_with_its_variable_and_leaves_nothing() {
-    let suite = Suite { name: format!("taken-{}", std::process::id()), ports: free_ports() };
+    let suite = Suite { name: format!("native-taken-{}", std::process::id()), ports: free_ports() };
     let (variable, port) = &suite.ports[3];
     let _holder = std::net::TcpListener::bind(format!("127.0.0.1:{port}")).unwrap();
 
