@@ -47,7 +47,14 @@ impl Rig {
         sqlx::raw_sql(SCHEMA).execute(&pool).await.unwrap();
         let bus = Bus::kafka(bootstrap_servers).unwrap();
         let prefix = testkit::topic_prefix();
-        bus.create_topics(&specs(&prefix)).await.unwrap();
+        let specs = specs(&prefix);
+        bus.create_topics(&specs).await.unwrap();
+        // A topic is created before its partitions have leaders: until then it cannot be looked into.
+        eventually(SOON, "the topics can be read", async || {
+            let there = bus.topics(&prefix).await.map_err(|error| error.to_string())?.len();
+            if there == specs.len() { Ok(()) } else { Err(format!("{there} topics")) }
+        })
+        .await;
         let (teller, producer) = (Teller::default(), bus.producer().unwrap());
         Self { database: None, url: database_url.to_owned(), pool, bus, prefix, teller, producer }
     }
