@@ -7,7 +7,7 @@ use crate::{
     OrderCancelled, OrderConfirmed, OrderDelivered, OrderPaid, OrderPlaced, OrderPlacedV1, OrderShipped,
     PaymentAuthorized, PaymentCaptured, PaymentDeclined, PaymentRefunded, PaymentVoided, ProductChanged,
     ReservationExpired, ShipmentCancelled, ShipmentDelivered, ShipmentDispatched, ShipmentScheduled,
-    StockDeducted, StockRejected, StockReleased, StockReserved, Unreadable, examples, schema,
+    StockDeducted, StockKept, StockRejected, StockReleased, StockReserved, Unreadable, examples, schema,
 };
 
 /// One version of an event: what is published about it in `schemas/`.
@@ -47,6 +47,7 @@ pub fn catalogue() -> Vec<Published> {
         newest::<OrderCancelled>(examples::order_cancelled()),
         newest::<StockReserved>(examples::stock_reserved()),
         newest::<StockRejected>(examples::stock_rejected()),
+        newest::<StockKept>(examples::stock_kept()),
         newest::<StockReleased>(examples::stock_released()),
         newest::<ReservationExpired>(examples::reservation_expired()),
         newest::<StockDeducted>(examples::stock_deducted()),

@@ -84,6 +84,7 @@ pub(crate) fn order_confirmed() -> Value {
         "total": total(),
         "ship_to": ship_to(),
         "confirmed_at": "2025-08-19T09:30:01.25Z",
+        "stock_expires_at": "2025-08-19T09:45:00Z",
     }))
 }
 
@@ -113,6 +114,10 @@ pub(crate) fn stock_reserved() -> Value {
 
 pub(crate) fn stock_rejected() -> Value {
     of_order(json!({ "shortages": [{ "sku": "MUG-01", "requested": 2, "available": 1 }] }))
+}
+
+pub(crate) fn stock_kept() -> Value {
+    of_order(json!({ "items": items() }))
 }
 
 pub(crate) fn stock_released() -> Value {

@@ -51,6 +51,18 @@ pub struct StockRejected {
 
 event!(StockRejected, "inventory.stock-rejected", 1, Inventory, order_id);
 
+/// The order was confirmed in time: what was set aside until a time is set aside for good. Not published of a
+/// reservation that has no time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct StockKept {
+    /// The order.
+    pub order_id: OrderId,
+    /// What is set aside.
+    pub items: Vec<Item>,
+}
+
+event!(StockKept, "inventory.stock-kept", 1, Inventory, order_id);
+
 /// The order was cancelled and what was set aside is available again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StockReleased {

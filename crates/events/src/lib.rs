@@ -29,7 +29,7 @@ pub use catalogue::{Published, catalogue};
 pub use event::{Aggregate, Event, EventType, NotAType, Unreadable, dataschema};
 pub use id::{CustomerId, EventId, Malformed, OrderId, Sku};
 pub use inventory::{
-    Item, ReservationExpired, Shortage, StockDeducted, StockRejected, StockReleased, StockReserved,
+    Item, ReservationExpired, Shortage, StockDeducted, StockKept, StockRejected, StockReleased, StockReserved,
 };
 pub use money::{Currency, Money, MoneyError};
 pub use order::{

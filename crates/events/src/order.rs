@@ -176,6 +176,11 @@ pub struct OrderConfirmed {
     #[serde(with = "timestamp")]
     #[schemars(schema_with = "timestamp::schema")]
     pub confirmed_at: Timestamp,
+    /// When the reservation of the stock runs out; absent if it does not. Where it is given nothing may leave
+    /// before `inventory.stock-kept`: the confirmation may have crossed the expiry.
+    #[serde(default, with = "timestamp::option", skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "timestamp::option::schema")]
+    pub stock_expires_at: Option<Timestamp>,
 }
 
 event!(OrderConfirmed, "order.confirmed", 1, Order, order_id);

@@ -214,6 +214,7 @@ impl Order {
                 total: self.placed.total,
                 ship_to: self.placed.ship_to.clone(),
                 confirmed_at: *at,
+                stock_expires_at: None,
             }),
             E::Paid => Published::Paid(OrderPaid { order_id, amount: self.placed.total }),
             E::Shipped { tracking_number } => {

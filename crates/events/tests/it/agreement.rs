@@ -130,6 +130,7 @@ fn schema_and_parser_miss_the_same_fields() {
         waybill.order.placed.v1 /ship_to/line2
         waybill.order.placed.v2 /ship_to/line2
         waybill.order.confirmed.v1 /ship_to/line2
+        waybill.order.confirmed.v1 /stock_expires_at
         waybill.inventory.stock-reserved.v1 /expires_at
         waybill.shipping.shipment-scheduled.v1 /ship_to/line2"#]]
     .assert_eq(&optional.join("\n"));

@@ -139,7 +139,7 @@ round_trips! {
     }
     order_confirmed: OrderConfirmed {
         order_id: order_id(), customer: customer(), lines: lines(), total: money(), ship_to: address(),
-        confirmed_at: at()
+        confirmed_at: at(), stock_expires_at: option::of(at())
     }
     order_paid: OrderPaid { order_id: order_id(), amount: money() }
     order_shipped: OrderShipped { order_id: order_id(), tracking_number: text() }
@@ -148,6 +148,7 @@ round_trips! {
     order_cancelled: OrderCancelled { order_id: order_id(), reason: reason() }
     stock_reserved: StockReserved { order_id: order_id(), items: items(), expires_at: option::of(at()) }
     stock_rejected: StockRejected { order_id: order_id(), shortages: shortages() }
+    stock_kept: StockKept { order_id: order_id(), items: items() }
     stock_released: StockReleased { order_id: order_id(), items: items() }
     reservation_expired: ReservationExpired { order_id: order_id(), items: items() }
     stock_deducted: StockDeducted { order_id: order_id(), items: items() }

@@ -51,6 +51,7 @@ pub(crate) fn confirmed(number: u128) -> OrderConfirmed {
         total: Money { amount: 500, currency: Currency::USD },
         ship_to: address(),
         confirmed_at: Timestamp::UNIX_EPOCH,
+        stock_expires_at: None,
     }
 }
 

@@ -50,6 +50,7 @@ impl Order {
             total: TOTAL,
             ship_to: ship_to(),
             confirmed_at: Timestamp::UNIX_EPOCH,
+            stock_expires_at: None,
         }
     }
 

@@ -33,6 +33,7 @@ pub(crate) fn confirmed(order_id: OrderId) -> OrderConfirmed {
         total: total(),
         ship_to: address(),
         confirmed_at: OffsetDateTime::now_utc(),
+        stock_expires_at: None,
     }
 }
 
