@@ -56,8 +56,9 @@ impl Changes {
         }
     }
 
-    pub(crate) fn any_set(&self) -> bool {
-        self.0.values().any(Option::is_some)
+    /// Whether one is due before the watcher looks by itself.
+    pub(crate) fn any_soon(&self) -> bool {
+        self.0.values().flatten().any(|it| it.seconds < LONGEST_SLEEP.as_secs_f64())
     }
 
     pub(crate) async fn save(&self, tx: &mut PgConnection) -> sqlx::Result<()> {

@@ -74,6 +74,23 @@ pub(crate) struct Call {
     pub(crate) attempt: i32,
     pub(crate) correlation_id: Uuid,
     pub(crate) traceparent: Option<String>,
+    /// When it was leased to this process.
+    pub(crate) taken: Instant,
+}
+
+impl Call {
+    /// The call that a decision asks for: leased to this process with the transaction that writes it down.
+    pub(crate) fn new(effect: Effect, cause: &Cause) -> Self {
+        Self {
+            id: Uuid::now_v7(),
+            key: effect.key,
+            request: effect.request,
+            attempt: 1,
+            correlation_id: cause.correlation_id,
+            traceparent: cause.trace.parent.as_deref().map(str::to_owned),
+            taken: Instant::now(),
+        }
+    }
 }
 
 /// For how long a call belongs to the process that took it. Afterwards another asks again, under the same
@@ -247,6 +264,7 @@ fn call(row: &PgRow) -> sqlx::Result<Call> {
         attempt: row.try_get("attempt")?,
         correlation_id: row.try_get("correlation_id")?,
         traceparent: row.try_get("traceparent")?,
+        taken: Instant::now(),
     })
 }
 

@@ -320,14 +320,7 @@ impl<D: Decider> Unit<D> {
                 actor: cause.actor.clone(),
             });
         }
-        written.calls.extend(decision.effects.into_iter().map(|effect| Call {
-            id: Uuid::now_v7(),
-            key: effect.key,
-            request: effect.request,
-            attempt: 1,
-            correlation_id: cause.correlation_id,
-            traceparent: cause.trace.parent.as_deref().map(str::to_owned),
-        }));
+        written.calls.extend(decision.effects.into_iter().map(|it| Call::new(it, cause)));
         decision.deadlines.into_iter().for_each(|it| written.deadlines.add(it, cause));
         Ok(())
     }
@@ -376,7 +369,7 @@ impl<D: Decider> Unit<D> {
         if !written.outbox.is_empty() || !written.letters.is_empty() {
             self.relay.notify_one();
         }
-        if written.deadlines.any_set() {
+        if written.deadlines.any_soon() {
             self.deadlines.notify_one();
         }
         for call in written.calls {
