@@ -27,14 +27,22 @@ pub trait Decider: Send + Sync + 'static {
 
     /// The service's name: its inbox consumer, its consumer group, the `source` of its events.
     const SERVICE: &'static str;
+    /// The kinds of deadlines that it knows. One of another kind is left alone, and counted.
+    const DEADLINES: &'static [&'static str] = &[];
 
     /// Reads an event of the log; `None` is an event that this service does not handle, told by its name
     /// alone.
     fn read(&self, event: &Arrival<'_>) -> Result<Option<Self::Input>, Unreadable>;
 
-    /// The input that a deadline of `kind` set for `key` stands for; `None` when there is no such kind.
+    /// The input that a deadline of `kind` set for `key` stands for; `None` when it cannot be read.
     fn due(&self, _kind: &str, _key: &str) -> Option<Self::Input> {
         None
+    }
+
+    /// Whether a command begins something new, which is put off while the log cannot follow. What ends or
+    /// undoes something is always let in.
+    fn sheds(&self, _input: &Self::Input) -> bool {
+        false
     }
 
     /// Locks every aggregate that `inputs` touch, in the order of their keys, and reads them.

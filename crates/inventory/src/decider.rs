@@ -109,6 +109,7 @@ impl Decider for Inventory {
     type Refusal = Refusal;
 
     const SERVICE: &'static str = "inventory";
+    const DEADLINES: &'static [&'static str] = &[RESERVATION];
 
     fn read(&self, event: &Arrival<'_>) -> Result<Option<Input>, Unreadable> {
         Ok(Some(match event.name {

@@ -126,6 +126,7 @@ impl Decider for Orders {
     type Refusal = Refusal;
 
     const SERVICE: &'static str = "order";
+    const DEADLINES: &'static [&'static str] = &[CONFIRMATION];
 
     fn read(&self, event: &Arrival<'_>) -> Result<Option<Input>, Unreadable> {
         Ok(Some(match event.name {
@@ -157,6 +158,10 @@ impl Decider for Orders {
             CONFIRMATION => Some(Input::ConfirmationDue(key.parse().ok()?)),
             _ => None,
         }
+    }
+
+    fn sheds(&self, input: &Input) -> bool {
+        matches!(input, Input::Place(..))
     }
 
     async fn load(&self, tx: &mut PgConnection, inputs: &[&Input]) -> sqlx::Result<World> {

@@ -84,6 +84,7 @@ impl Decider for Shipments {
     type Refusal = Refusal;
 
     const SERVICE: &'static str = "shipping";
+    const DEADLINES: &'static [&'static str] = &["dispatch", "deliver"];
 
     fn read(&self, event: &Arrival<'_>) -> Result<Option<Input>, Unreadable> {
         Ok(Some(match event.name {

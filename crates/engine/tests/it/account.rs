@@ -140,6 +140,7 @@ impl Decider for Accounts {
     type Refusal = Insufficient;
 
     const SERVICE: &'static str = "account";
+    const DEADLINES: &'static [&'static str] = &[EXPIRY];
 
     fn read(&self, event: &Arrival<'_>) -> Result<Option<Input>, Unreadable> {
         match (event.name, event.version) {
