@@ -41,7 +41,7 @@ pub trait Decider: Send + Sync + 'static {
 
     /// Whether a command begins something new, which is put off while the log cannot follow. What ends or
     /// undoes something is always let in.
-    fn sheds(&self, _input: &Self::Input) -> bool {
+    fn sheds(_input: &Self::Input) -> bool {
         false
     }
 
