@@ -69,7 +69,7 @@ impl<D: Decider> Commands<D> {
         cause: Cause,
         key: Option<IdempotencyKey>,
     ) -> Result<D::Reply, Rejected<D::Refusal>> {
-        let item = Item { origin: Origin::Command { key }, input: Ok(input), cause };
+        let item = Item { origin: Origin::Command { key }, input: Ok(Some(input)), cause };
         let (answer, answered) = oneshot::channel();
         self.queue.try_send(Submission { item, answer }).map_err(|error| match error {
             TrySendError::Full(_) => Rejected::Overloaded,
@@ -81,17 +81,17 @@ impl<D: Decider> Commands<D> {
 
     /// Applies the answer of an effect; `Err` says why it has to be asked again.
     pub(crate) async fn submit_answer(&self, id: Uuid, input: D::Input, cause: Cause) -> Result<(), String> {
-        self.wait(Item { origin: Origin::Effect(id), input: Ok(input), cause }).await
+        self.wait(Item { origin: Origin::Effect(id), input: Ok(Some(input)), cause }).await
     }
 
-    /// Hands in a deadline that seems to be due. `false`: it could not be taken.
-    pub(crate) async fn submit_due(&self, id: DeadlineId, input: D::Input, cause: Cause) -> bool {
-        let named = format!("{} of {}", id.1, id.0);
-        let taken = self.wait(Item { origin: Origin::Deadline(id), input: Ok(input), cause }).await;
-        if let Err(error) = &taken {
-            tracing::warn!(error, deadline = named, "a due deadline could not be taken");
-        }
-        taken.is_ok()
+    /// Hands in a deadline that seems to be due; `Err` says why it could not be taken.
+    pub(crate) async fn submit_due(
+        &self,
+        id: DeadlineId,
+        input: D::Input,
+        cause: Cause,
+    ) -> Result<(), String> {
+        self.wait(Item { origin: Origin::Deadline(id), input: Ok(Some(input)), cause }).await
     }
 
     async fn wait(&self, item: Item<D>) -> Result<(), String> {
@@ -160,7 +160,7 @@ async fn carry_out<D: Decider>(
     for answer in answers {
         let outcome = match outcomes.next() {
             Some(Outcome::Done(reply)) => Ok(reply),
-            Some(Outcome::Duplicate | Outcome::Parked) => Ok(None),
+            Some(Outcome::Duplicate | Outcome::Parked | Outcome::Settled(_)) => Ok(None),
             Some(Outcome::Refused(refusal)) => Err(Rejected::Refused(refusal)),
             Some(Outcome::KeyReused) => Err(Rejected::KeyReused),
             Some(Outcome::Failed(error)) => Err(Rejected::Failed(error)),

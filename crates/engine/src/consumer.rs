@@ -11,6 +11,7 @@ use events::{EventType, NotAType, Unreadable};
 use opentelemetry::KeyValue;
 use sqlx::postgres::PgConnectOptions;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::{
     database::{Link, backoff},
@@ -158,15 +159,18 @@ impl<D: Decider> Worker<D> {
         let mut items = Vec::with_capacity(records.len());
         let mut skipped = 0;
         for record in records {
-            let input = match read(&self.unit.decider, &record) {
+            let (input, cause) = match read(&self.unit.decider, &record) {
                 Ok(None) => {
                     skipped += 1;
                     continue;
                 }
-                Ok(Some((input, cause))) => (Ok(input), cause),
-                Err(poison) => (Err(poison), cause_of_unreadable::<D>(&record)),
+                Ok(Some((input, cause))) => (Ok(Some(input)), cause),
+                // Whatever id it claims to have is left to the event that bears it.
+                Err(poison) => {
+                    (Err(poison), cause_of_unread::<D>(dead_letter::id_of_position(&record), &record))
+                }
             };
-            items.push(Item { origin: Origin::Event(record), input: input.0, cause: input.1 });
+            items.push(Item { origin: Origin::Event(record), input, cause });
         }
         (items, skipped)
     }
@@ -206,7 +210,7 @@ fn last_positions(records: &[Received]) -> Vec<Received> {
 }
 
 /// Reads a record; `None` is for an event that the decider does not handle, told by its type alone.
-fn read<D: Decider>(decider: &D, record: &Received) -> Result<Option<(D::Input, Cause)>, Poison> {
+pub(crate) fn read<D: Decider>(decider: &D, record: &Received) -> Result<Option<(D::Input, Cause)>, Poison> {
     let malformed = |error: Malformed| Poison::new("malformed", error);
     let envelope = Envelope::open(record).map_err(malformed)?;
     let ce_type = envelope.event_type().map_err(malformed)?.to_owned();
@@ -242,12 +246,8 @@ fn unreadable(error: Unreadable) -> Poison {
     Poison::new(cause, error)
 }
 
-/// The id of a message that could not be read: its own, where that much can be read, so that it parks once
-/// however often it arrives.
-fn cause_of_unreadable<D: Decider>(record: &Received) -> Cause {
-    let own =
-        record.header("ce_id").and_then(|it| std::str::from_utf8(it).ok()).and_then(|it| it.parse().ok());
-    let id = own.unwrap_or_else(|| dead_letter::id_of_position(record));
+/// What a message is known by that could not, or need not, be read.
+pub(crate) fn cause_of_unread<D: Decider>(id: Uuid, record: &Received) -> Cause {
     Cause {
         id,
         correlation_id: id,

@@ -2,7 +2,8 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use sqlx::{PgConnection, PgPool, Row};
+use sqlx::{PgConnection, PgPool, Row, postgres::PgRow};
+use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -128,13 +129,13 @@ pub(crate) async fn watch<D: Decider>(
     shutdown: CancellationToken,
 ) {
     loop {
-        let pause = match submit_due(&unit.decider, &pool, &commands).await {
-            Ok(pause) => pause,
-            Err(error) => {
-                tracing::debug!(%error, "deadlines cannot be read");
-                LONGEST_SLEEP
+        let mut pause = LONGEST_SLEEP;
+        for kind in D::DEADLINES {
+            match submit_due(&unit.decider, kind, &pool, &commands).await {
+                Ok(next) => pause = pause.min(next),
+                Err(error) => tracing::debug!(%error, "deadlines cannot be read"),
             }
-        };
+        }
         tokio::select! {
             () = shutdown.cancelled() => return,
             () = unit.deadlines.notified() => {}
@@ -143,50 +144,80 @@ pub(crate) async fn watch<D: Decider>(
     }
 }
 
-/// Submits what is due and returns the time until the next one.
+/// Submits what is due of one kind and returns the time until the next one. Page by page, each of which
+/// begins behind the one before: what cannot be taken is in nobody's way.
 async fn submit_due<D: Decider>(
     decider: &D,
+    kind: &'static str,
     pool: &PgPool,
     commands: &Commands<D>,
 ) -> sqlx::Result<Duration> {
-    let rows = sqlx::query(
-        "select key, kind, correlation_id, traceparent,
-             extract(epoch from due_at - clock_timestamp())::float8 as seconds
-         from engine.deadline order by due_at limit $1",
-    )
-    .bind(AT_ONCE)
-    .fetch_all(pool)
-    .await?;
-    let mut submitted = Vec::new();
-    // A full page of due deadlines is followed by the next one at once.
-    let mut pause = if rows.len() as i64 == AT_ONCE { Duration::ZERO } else { LONGEST_SLEEP };
-    for row in &rows {
-        let seconds: f64 = row.try_get("seconds")?;
-        if seconds > 0.0 {
-            pause = LONGEST_SLEEP.min(Duration::from_secs_f64(seconds));
-            break;
+    let mut behind = (OffsetDateTime::UNIX_EPOCH, String::new());
+    let mut all_taken = true;
+    loop {
+        // A statement's own time can bound an index scan, which the clock's cannot.
+        let rows = sqlx::query(
+            "select key, due_at, correlation_id, traceparent,
+                 extract(epoch from due_at - statement_timestamp())::float8 as seconds
+             from engine.deadline
+             where kind = $1 and (due_at, key) > ($2, $3)
+                 and due_at < statement_timestamp() + make_interval(secs => $4)
+             order by due_at, key limit $5",
+        )
+        .bind(kind)
+        .bind(behind.0)
+        .bind(&behind.1)
+        .bind(LONGEST_SLEEP.as_secs_f64())
+        .bind(AT_ONCE)
+        .fetch_all(pool)
+        .await?;
+        let (mut due, mut next) = (Vec::new(), None);
+        for row in &rows {
+            let seconds: f64 = row.try_get("seconds")?;
+            if seconds > 0.0 {
+                next = Some(Duration::from_secs_f64(seconds));
+                break;
+            }
+            behind = (row.try_get("due_at")?, row.try_get("key")?);
+            due.push(submit(decider, kind, row, commands)?);
         }
-        let id: DeadlineId = (row.try_get("key")?, row.try_get("kind")?);
-        let Some(input) = decider.due(&id.1, &id.0) else {
-            tracing::error!(
-                deadline.kind = id.1,
-                deadline.key = id.0,
-                "a deadline of an unknown kind is due"
-            );
-            continue;
-        };
-        let traceparent: Option<String> = row.try_get("traceparent")?;
-        let cause = Cause {
-            id: Uuid::now_v7(),
-            correlation_id: row.try_get("correlation_id")?,
-            actor: format!("service:{}", D::SERVICE).into(),
-            trace: trace::of_parent(traceparent),
-        };
-        submitted.push(commands.submit_due(id, input, cause));
+        all_taken &= taken(kind, futures::future::join_all(due).await);
+        if next.is_some() || (rows.len() as i64) < AT_ONCE {
+            // Whatever could not be taken is there to be tried again, and not at once.
+            return Ok(next.filter(|_| all_taken).unwrap_or(LONGEST_SLEEP));
+        }
     }
-    // Whatever becomes of one: it is in the table until the transaction that takes it has committed.
-    // A page of kinds that nobody here knows is no reason to ask again at once.
-    let none = submitted.is_empty() && pause.is_zero();
-    let all_taken = !none && futures::future::join_all(submitted).await.into_iter().all(|taken| taken);
-    Ok(if all_taken { pause } else { LONGEST_SLEEP })
+}
+
+/// Hands one in; whatever becomes of it, it is in the table until the transaction that takes it has committed.
+fn submit<'c, D: Decider>(
+    decider: &D,
+    kind: &'static str,
+    row: &PgRow,
+    commands: &'c Commands<D>,
+) -> sqlx::Result<impl Future<Output = Result<(), String>> + use<'c, D>> {
+    let key: String = row.try_get("key")?;
+    let traceparent: Option<String> = row.try_get("traceparent")?;
+    let cause = Cause {
+        id: Uuid::now_v7(),
+        correlation_id: row.try_get("correlation_id")?,
+        actor: format!("service:{}", D::SERVICE).into(),
+        trace: trace::of_parent(traceparent),
+    };
+    let input = decider.due(kind, &key);
+    Ok(async move {
+        let Some(input) = input else { return Err(format!("{key:?} cannot be read")) };
+        let named = key.clone();
+        let submitted = commands.submit_due((key, kind.to_owned()), input, cause).await;
+        submitted.map_err(|error| format!("{named}: {error}"))
+    })
+}
+
+/// Whether all of a page were taken; of those that were not one stands for all in the log.
+fn taken(kind: &'static str, page: Vec<Result<(), String>>) -> bool {
+    let mut failed = page.into_iter().filter_map(Result::err);
+    let Some(first) = failed.next() else { return true };
+    let count = failed.count() + 1;
+    tracing::warn!(error = first, deadline.kind = kind, count, "due deadlines could not be taken");
+    false
 }

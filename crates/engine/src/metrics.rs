@@ -13,6 +13,7 @@ pub(crate) struct Metrics {
     pub(crate) published: Counter<u64>,
     pub(crate) commands: Counter<u64>,
     pub(crate) parked: Counter<u64>,
+    pub(crate) redriven: Counter<u64>,
     pub(crate) retries: Counter<u64>,
     pub(crate) effects: Counter<u64>,
     pub(crate) batch_size: Histogram<u64>,
@@ -37,6 +38,10 @@ impl Metrics {
             published: counter("waybill_events_published", "Events that the log has acknowledged, by type."),
             commands: counter("waybill_commands", "Commands, by outcome."),
             parked: counter("waybill_dead_letters_parked", "Messages parked, by cause."),
+            redriven: counter(
+                "waybill_dead_letters_redriven",
+                "Dead letters run again, by what they came to.",
+            ),
             retries: counter("waybill_batch_retries", "Batches begun again, by reason."),
             effects: counter("waybill_effects", "Calls to the outside, by outcome."),
             batch_size: meter

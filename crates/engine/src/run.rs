@@ -25,6 +25,7 @@ use crate::{
     inbox,
     metrics::Metrics,
     mutant::Mutation,
+    redrive::{AutoRedrive, DeadLetters, Redrive, Request},
     relay::Relay,
     unit::Unit,
 };
@@ -49,6 +50,8 @@ pub struct Settings {
     pub instance_id: Option<String>,
     /// Whether spans are recorded.
     pub traced: bool,
+    /// Whether dead letters are tried again by themselves; otherwise an operator says when.
+    pub auto_redrive: Option<AutoRedrive>,
 }
 
 /// One of an engine's tasks, to be supervised: if one ends before shutdown, the service is to end.
@@ -65,12 +68,16 @@ pub struct Engine<D: Decider, O> {
     commands: Commands<D>,
     submissions: mpsc::Receiver<Submission<D>>,
     calls: mpsc::Receiver<Call>,
+    dead_letters: DeadLetters,
+    redrives: mpsc::Receiver<Request>,
 }
 
 /// Commands that may wait; more are refused at once.
 const COMMANDS: usize = 2_048;
 /// Calls that are handed to this process's own worker; more are found in the table.
 const CALLS: usize = 4_096;
+/// Redrives that wait for the one under way.
+const REDRIVES: usize = 16;
 const PROBE_EVERY: Duration = Duration::from_secs(2);
 const GAUGES_EVERY: Duration = Duration::from_secs(5);
 const PARTITIONS_EVERY: Duration = Duration::from_secs(3_600);
@@ -91,7 +98,10 @@ impl<D: Decider, O: Outside<Input = D::Input>> Engine<D, O> {
             deadlines: Arc::new(Notify::new()),
             calls: call_sender,
         };
-        Self { settings, unit: Arc::new(unit), outside: Arc::new(outside), commands, submissions, calls }
+        let (requests, redrives) = mpsc::channel(REDRIVES);
+        let dead_letters = DeadLetters { consumer: D::SERVICE, pool: settings.pool.clone(), requests };
+        let (unit, outside) = (Arc::new(unit), Arc::new(outside));
+        Self { settings, unit, outside, commands, submissions, calls, dead_letters, redrives }
     }
 
     /// Takes a defence out, for a test that is to see it missing.
@@ -105,6 +115,10 @@ impl<D: Decider, O: Outside<Input = D::Input>> Engine<D, O> {
 
     pub fn commands(&self) -> Commands<D> {
         self.commands.clone()
+    }
+
+    pub fn dead_letters(&self) -> DeadLetters {
+        self.dead_letters.clone()
     }
 
     pub fn health(&self) -> Health {
@@ -121,7 +135,22 @@ impl<D: Decider, O: Outside<Input = D::Input>> Engine<D, O> {
         task("relay", Box::pin(self.relay(shutdown.clone())));
         task("probe", Box::pin(self.probe(shutdown.clone())));
         task("housekeeping", Box::pin(self.keep_house(shutdown.clone())));
-        let Self { settings, unit, outside, commands, submissions, calls } = self;
+        let Self { settings, unit, outside, commands, submissions, calls, redrives, .. } = self;
+        let redrive = Redrive {
+            unit: unit.clone(),
+            options: settings.options.clone(),
+            batch_size: settings.batch_size,
+            auto: settings.auto_redrive,
+            requests: redrives,
+        };
+        let redriving = redrive.run(shutdown.clone());
+        task(
+            "redrive",
+            Box::pin(async move {
+                redriving.await;
+                Ok(())
+            }),
+        );
         let due = deadline::watch(unit.clone(), settings.pool.clone(), commands.clone(), shutdown.clone());
         task(
             "deadlines",

@@ -4,7 +4,6 @@ mod claims;
 mod written;
 
 use std::{
-    collections::HashSet,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     time::{Duration, Instant},
@@ -19,16 +18,15 @@ use uuid::Uuid;
 
 use self::{claims::Claims, written::Written};
 use crate::{
-    dead_letter::{self, Poison},
+    dead_letter::{self, Fate, Poison, Rerun},
     deadline::DeadlineId,
     decider::{Cause, Decider, Decision, Declined, Recorded},
     effect::{self, Call},
     fault::{Fault, Remedy},
     health::{Health, Part},
     idempotency::{self, IdempotencyKey},
-    inbox,
     metrics::Metrics,
-    mutant::{Mutant, Mutation},
+    mutant::Mutation,
     outbox::{self, MAX_EVENT_BYTES, OutboxRow},
     trace::Spans,
 };
@@ -36,15 +34,27 @@ use crate::{
 /// An input on its way into a transaction.
 pub(crate) struct Item<D: Decider> {
     pub(crate) origin: Origin,
-    /// What could not be read is parked in its place in the order.
-    pub(crate) input: Result<D::Input, Poison>,
+    /// What could not be read is parked in its place in the order. `None` asks for nothing: a dead letter that
+    /// is thrown away, or that nobody handles any more.
+    pub(crate) input: Result<Option<D::Input>, Poison>,
     pub(crate) cause: Cause,
+}
+
+impl<D: Decider> Item<D> {
+    /// What is to be decided, if anything is.
+    fn input(&self) -> Option<&D::Input> {
+        self.input.as_ref().ok()?.as_ref()
+    }
 }
 
 /// Where an input comes from, which is also how it is kept from being applied twice.
 pub(crate) enum Origin {
     Event(Received),
-    Command { key: Option<IdempotencyKey> },
+    /// A dead letter that is run again.
+    Letter(Rerun),
+    Command {
+        key: Option<IdempotencyKey>,
+    },
     Effect(Uuid),
     Deadline(DeadlineId),
 }
@@ -55,6 +65,8 @@ pub(crate) enum Outcome<D: Decider> {
     /// It was applied before.
     Duplicate,
     Parked,
+    /// Of a dead letter.
+    Settled(Fate),
     Refused(D::Refusal),
     KeyReused,
     /// It cannot be applied; for what is not an event.
@@ -115,7 +127,7 @@ impl<D: Decider> Unit<D> {
                         let item = &mut items[range.start];
                         tracing::warn!(%fault, event.id = %item.cause.id, "an input cannot be applied");
                         let poison = fault.into_poison();
-                        if let Origin::Event(_) = item.origin {
+                        if let Origin::Event(_) | Origin::Letter(_) = item.origin {
                             item.input = Err(poison);
                         } else {
                             // Nothing was written: a deadline and an effect are there to be tried again.
@@ -173,9 +185,9 @@ impl<D: Decider> Unit<D> {
         items: &'i [Item<D>],
     ) -> Result<(Vec<Outcome<D>>, Written<'i, D::Event>), Fault> {
         let spans = Spans::start(self.traced, D::SERVICE, items.iter().map(|it| &it.cause));
-        let mut claims = self.claim(tx, items).await?;
+        let mut claims = Claims::take(tx, D::SERVICE, items, self.mutation).await?;
         let inputs: Vec<&D::Input> =
-            items.iter().filter(|it| claims.may_apply(it)).filter_map(|it| it.input.as_ref().ok()).collect();
+            items.iter().filter(|it| claims.may_apply(it)).filter_map(Item::input).collect();
         let mut world = self.decider.load(tx, &inputs).await?;
         claims.take_turns(tx, items).await?;
         let mut written = Written::new();
@@ -187,34 +199,6 @@ impl<D: Decider> Unit<D> {
         Ok((outcomes, written))
     }
 
-    async fn claim(&self, tx: &mut PgConnection, items: &[Item<D>]) -> sqlx::Result<Claims> {
-        let (mut ids, mut keys, mut idempotency) = (Vec::new(), Vec::new(), Vec::new());
-        for item in items {
-            match &item.origin {
-                Origin::Event(record) => {
-                    ids.push(item.cause.id);
-                    keys.push(record);
-                }
-                Origin::Command { key: Some(key) } => idempotency.push(key.key.as_str()),
-                _ => {}
-            }
-        }
-        let fresh = if self.mutation.is(Mutant::NoInbox) {
-            ids.iter().copied().collect()
-        } else {
-            inbox::claim(tx, D::SERVICE, &ids).await?
-        };
-        let keys: Vec<_> = keys.into_iter().map(dead_letter::parking_key).collect();
-        let keys: Vec<&[u8]> = keys.iter().map(AsRef::as_ref).collect();
-        Ok(Claims {
-            fresh,
-            parked: dead_letter::parked(tx, D::SERVICE, &keys).await?,
-            replies: idempotency::known(tx, &idempotency).await?,
-            answered: HashSet::new(),
-            due: HashSet::new(),
-        })
-    }
-
     /// Takes one input as far as it goes.
     fn step<'i>(
         &self,
@@ -224,23 +208,12 @@ impl<D: Decider> Unit<D> {
         (spans, index): (&Spans, usize),
         written: &mut Written<'i, D::Event>,
     ) -> Result<Outcome<D>, Fault> {
-        match &item.origin {
-            Origin::Event(_) if !claims.fresh.remove(&item.cause.id) => return Ok(Outcome::Duplicate),
-            Origin::Event(record) if claims.parked.contains(&*dead_letter::parking_key(record)) => {
-                written.park(item, record, None);
-                return Ok(Outcome::Parked);
-            }
-            Origin::Effect(id) if !claims.answered.remove(id) => return Ok(Outcome::Duplicate),
-            Origin::Deadline(id) if !claims.due.remove(id) => return Ok(Outcome::Duplicate),
-            Origin::Command { key: Some(key) } => match claims.replies.get(&key.key) {
-                Some((fingerprint, _)) if *fingerprint != key.fingerprint => return Ok(Outcome::KeyReused),
-                Some((_, reply)) => return stored(reply),
-                None => {}
-            },
-            _ => {}
+        if let Some(outcome) = claims.settle(item, written) {
+            return Ok(outcome);
         }
         let verdict = match &item.input {
-            Ok(input) => self.decide(world, input, written.at),
+            Ok(Some(input)) => self.decide(world, input, written.at),
+            Ok(None) => Verdict::Decided(Decision::nothing()),
             Err(poison) => Verdict::Poison(poison.clone()),
         };
         match (verdict, &item.origin) {
@@ -257,6 +230,10 @@ impl<D: Decider> Unit<D> {
                 claims.parked.insert(dead_letter::parking_key(record).into_owned());
                 written.park(item, record, Some(poison));
                 Ok(Outcome::Parked)
+            }
+            (Verdict::Poison(poison), Origin::Letter(letter)) => {
+                written.settled.failed.push((letter, poison));
+                Ok(Outcome::Settled(Fate::Failed))
             }
             (Verdict::Poison(poison), Origin::Command { .. }) => Ok(Outcome::Failed(poison.error)),
             // Its row is taken by this transaction, which is begun anew without it.
@@ -325,7 +302,7 @@ impl<D: Decider> Unit<D> {
         Ok(())
     }
 
-    /// The answer to a command; with an idempotency key it is kept.
+    /// What an applied input is answered with; of a command with an idempotency key the answer is kept.
     fn reply<'i>(
         &self,
         world: &D::World,
@@ -333,7 +310,10 @@ impl<D: Decider> Unit<D> {
         item: &'i Item<D>,
         written: &mut Written<'i, D::Event>,
     ) -> Result<Outcome<D>, Fault> {
-        let (Origin::Command { key }, Ok(input)) = (&item.origin, &item.input) else {
+        if let Origin::Letter(letter) = &item.origin {
+            return Ok(claims.let_go(letter, letter.fate(item.input().is_some()), written));
+        }
+        let (Origin::Command { key }, Some(input)) = (&item.origin, item.input()) else {
             return Ok(Outcome::Done(None));
         };
         let reply = self.decider.reply(world, input);
@@ -359,6 +339,7 @@ impl<D: Decider> Unit<D> {
         effect::save(tx, &written.calls).await?;
         written.deadlines.save(tx).await?;
         idempotency::save(tx, &written.keys).await?;
+        dead_letter::settle(tx, D::SERVICE, &written.settled).await?;
         dead_letter::park(tx, D::SERVICE, &written.letters).await?;
         let mirrored: Vec<_> = written.letters.iter().map(|it| dead_letter::mirror(D::SERVICE, it)).collect();
         outbox::append(tx, &mirrored).await
@@ -396,13 +377,6 @@ enum Verdict<D: Decider> {
     Decided(Decision<D::Event>),
     Refused(D::Refusal),
     Poison(Poison),
-}
-
-fn stored<D: Decider>(reply: &str) -> Result<Outcome<D>, Fault> {
-    match serde_json::from_str(reply) {
-        Ok(reply) => Ok(Outcome::Done(Some(reply))),
-        Err(error) => Ok(Outcome::Failed(format!("the stored reply cannot be read: {error}"))),
-    }
 }
 
 fn message(panic: &(dyn std::any::Any + Send)) -> String {

@@ -1,5 +1,6 @@
 //! What follows from what: everything that can happen to orders, and what the service does about it.
 
+mod input;
 mod place;
 #[cfg(test)]
 mod tests;
@@ -12,14 +13,10 @@ use std::{
 use engine::{
     Arrival, Deadline, Decided, Decider, Decision, Declined, Publication, Recorded, Timestamp, Unreadable,
 };
-use events::{
-    CancelReason, CancellationRefused, CaptureFailed, Event, Money, OrderId, PaymentAuthorized,
-    PaymentCaptured, PaymentDeclined, ProductChanged, ReservationExpired, ShipmentCancelled,
-    ShipmentDelivered, ShipmentDispatched, Sku, StockRejected, StockReserved,
-};
+use events::{CancelReason, Money, OrderId, ProductChanged, Sku};
 use sqlx::PgConnection;
 
-pub use self::place::PlaceOrder;
+pub use self::{input::Input, place::PlaceOrder};
 use crate::{
     order::{Order, OrderEvent, Published},
     store,
@@ -44,26 +41,6 @@ pub(crate) const CONFIRM_WITHIN_SECS: u64 = 1_800;
 
 /// The kind of deadline by which an order is to be confirmed; its key is the order's id.
 const CONFIRMATION: &str = "confirmation";
-
-/// Everything that can happen to orders.
-#[derive(Debug, Clone)]
-pub enum Input {
-    Place(Box<PlaceOrder>),
-    Cancel(OrderId),
-    StockReserved(OrderId),
-    StockRejected(OrderId),
-    ReservationExpired(OrderId),
-    PaymentAuthorized(OrderId),
-    PaymentDeclined(OrderId),
-    PaymentCaptured(OrderId),
-    CaptureFailed(OrderId),
-    Dispatched(OrderId, String),
-    Delivered(OrderId),
-    ShipmentCancelled(OrderId),
-    CancellationRefused(OrderId),
-    ConfirmationDue(OrderId),
-    ProductChanged(ProductChanged),
-}
 
 /// Why a command is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,29 +72,6 @@ pub struct Price {
     pub price: Money,
 }
 
-impl Input {
-    /// The order that it concerns.
-    pub fn order_id(&self) -> Option<OrderId> {
-        match self {
-            Self::Place(it) => Some(it.order_id),
-            Self::Cancel(id)
-            | Self::StockReserved(id)
-            | Self::StockRejected(id)
-            | Self::ReservationExpired(id)
-            | Self::PaymentAuthorized(id)
-            | Self::PaymentDeclined(id)
-            | Self::PaymentCaptured(id)
-            | Self::CaptureFailed(id)
-            | Self::Dispatched(id, _)
-            | Self::Delivered(id)
-            | Self::ShipmentCancelled(id)
-            | Self::CancellationRefused(id)
-            | Self::ConfirmationDue(id) => Some(*id),
-            Self::ProductChanged(_) => None,
-        }
-    }
-}
-
 impl Decider for Orders {
     type Input = Input;
     type Event = Fact;
@@ -129,28 +83,7 @@ impl Decider for Orders {
     const DEADLINES: &'static [&'static str] = &[CONFIRMATION];
 
     fn read(&self, event: &Arrival<'_>) -> Result<Option<Input>, Unreadable> {
-        Ok(Some(match event.name {
-            StockReserved::NAME => Input::StockReserved(event.data::<StockReserved>()?.order_id),
-            StockRejected::NAME => Input::StockRejected(event.data::<StockRejected>()?.order_id),
-            ReservationExpired::NAME => {
-                Input::ReservationExpired(event.data::<ReservationExpired>()?.order_id)
-            }
-            PaymentAuthorized::NAME => Input::PaymentAuthorized(event.data::<PaymentAuthorized>()?.order_id),
-            PaymentDeclined::NAME => Input::PaymentDeclined(event.data::<PaymentDeclined>()?.order_id),
-            PaymentCaptured::NAME => Input::PaymentCaptured(event.data::<PaymentCaptured>()?.order_id),
-            CaptureFailed::NAME => Input::CaptureFailed(event.data::<CaptureFailed>()?.order_id),
-            ShipmentDispatched::NAME => {
-                let it: ShipmentDispatched = event.data()?;
-                Input::Dispatched(it.order_id, it.tracking_number)
-            }
-            ShipmentDelivered::NAME => Input::Delivered(event.data::<ShipmentDelivered>()?.order_id),
-            ShipmentCancelled::NAME => Input::ShipmentCancelled(event.data::<ShipmentCancelled>()?.order_id),
-            CancellationRefused::NAME => {
-                Input::CancellationRefused(event.data::<CancellationRefused>()?.order_id)
-            }
-            ProductChanged::NAME => Input::ProductChanged(event.data()?),
-            _ => return Ok(None),
-        }))
+        Input::read(event)
     }
 
     fn due(&self, kind: &str, key: &str) -> Option<Input> {
@@ -238,7 +171,7 @@ fn follow(world: &World, input: &Input, at: Timestamp) -> Decided<Orders> {
     let (order_id, order) = known(world, input)?;
     let events = match input {
         // Forward.
-        Input::StockReserved(_) => order.note_stock(at),
+        Input::StockReserved(_, expires_at) => order.note_stock(*expires_at, at),
         Input::PaymentAuthorized(_) => order.note_payment(at),
         Input::PaymentCaptured(_) => order.note_capture(),
         Input::Dispatched(_, tracking_number) => order.note_dispatch(tracking_number),
@@ -251,8 +184,10 @@ fn follow(world: &World, input: &Input, at: Timestamp) -> Decided<Orders> {
         Input::ShipmentCancelled(_) => order.note_stopped(),
         // The parcel has left: what was asked for is answered by `shipping.dispatched`.
         Input::CancellationRefused(_) => vec![],
-        Input::Cancel(_) => {
-            let cancelled = order.cancel(CancelReason::Customer);
+        Input::StockReleased(_) => order.note_stock_back(),
+        Input::PaymentVoided(_) | Input::PaymentRefunded(_) => order.note_money_back(),
+        Input::Cancel(_, note) => {
+            let cancelled = order.cancel(note.as_deref());
             cancelled.ok_or(Declined::Refused(Refusal::TooLateToCancel))?
         }
         // Time.
@@ -272,7 +207,7 @@ fn follow(world: &World, input: &Input, at: Timestamp) -> Decided<Orders> {
 /// The order that an input concerns. One that was never placed here cannot be followed.
 fn known<'w>(world: &'w World, input: &Input) -> Result<(OrderId, &'w Order), Declined<Refusal>> {
     let unknown = || match input {
-        Input::Cancel(_) => Declined::Refused(Refusal::UnknownOrder),
+        Input::Cancel(..) => Declined::Refused(Refusal::UnknownOrder),
         _ => Declined::Impossible("the order was never placed here".into()),
     };
     let id = input.order_id().ok_or_else(unknown)?;

@@ -76,6 +76,7 @@ where
             batch_size: config.batch_size,
             instance_id: config.instance_id,
             traced,
+            auto_redrive: None,
         },
     );
     let readiness = readiness(&engine.health());

@@ -66,6 +66,7 @@ impl Machine {
             batch_size: 500,
             instance_id: None,
             traced: false,
+            auto_redrive: None,
         };
         Service { pool, settings }
     }

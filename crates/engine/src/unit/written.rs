@@ -4,7 +4,7 @@ use time::OffsetDateTime;
 
 use super::Item;
 use crate::{
-    dead_letter::{Letter, Poison},
+    dead_letter::{Letter, Poison, Settled},
     deadline,
     decider::{Decider, Recorded},
     effect::Call,
@@ -20,6 +20,7 @@ pub(super) struct Written<'i, E> {
     pub(super) calls: Vec<Call>,
     pub(super) deadlines: deadline::Changes,
     pub(super) letters: Vec<Letter<'i>>,
+    pub(super) settled: Settled<'i>,
     pub(super) keys: Vec<(&'i IdempotencyKey, String)>,
 }
 
@@ -33,6 +34,7 @@ impl<'i, E> Written<'i, E> {
             calls: Vec::new(),
             deadlines: deadline::Changes::default(),
             letters: Vec::new(),
+            settled: Settled::default(),
             keys: Vec::new(),
         }
     }

@@ -79,6 +79,7 @@ impl Rig {
                 batch_size: 500,
                 instance_id: None,
                 traced: false,
+                auto_redrive: None,
             },
             mutant: None,
         }
