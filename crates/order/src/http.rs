@@ -16,7 +16,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
-use self::request::NewOrder;
+use self::request::{CancelOrder, NewOrder};
 use crate::{
     decider::{Input, Orders, Refusal},
     store::{self, Wanted},
@@ -209,18 +209,21 @@ fn entry(row: &PgRow) -> sqlx::Result<HistoryEntry> {
 /// Cancel an order.
 ///
 /// Before confirmation it is cancelled at once. After it shipping is asked to stop the parcel: the order is
-/// then still `confirmed` in the answer (202), and is cancelled when shipping has stopped it. An order that
-/// is cancelled already is answered as it is.
+/// then still `confirmed` in the answer (202), with `cancelling`, and is cancelled when shipping has stopped it. An
+/// order that is cancelled already, or about to be, is answered as it is. A reason is kept in the history.
 #[utoipa::path(post, path = "/orders/{order_id}/cancel", tag = "orders", params(("order_id" = Uuid, Path)),
+    request_body = Option<CancelOrder>,
     responses((status = 200, body = OrderView, description = "Cancelled."),
         (status = 202, body = OrderView, description = "Shipping has been asked to stop the parcel.")))]
 async fn cancel_order(
     State(api): State<Api<Orders>>,
     context: RequestContext,
     Path(order_id): Path<Uuid>,
+    body: Option<Json<CancelOrder>>,
 ) -> Result<Response, Problem> {
-    let cancelled =
-        api.commands.submit(Input::Cancel(OrderId(order_id)), context.cause("customer"), None).await;
+    let note = body.map_or(Ok(None), |Json(it)| it.validated())?;
+    let input = Input::Cancel(OrderId(order_id), note);
+    let cancelled = api.commands.submit(input, context.cause("customer"), None).await;
     let view = cancelled.map_err(|it| rejected(it, problem))?;
     let status = match view.status {
         Status::Cancelled => StatusCode::OK,

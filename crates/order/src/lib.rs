@@ -8,8 +8,9 @@
 //! **Invariants:** prices come from the service's own price list, never from the client. An order is
 //! confirmed only when stock and payment were both noted, in whatever order they came. `order.cancelled` is
 //! published once at most and is the only signal that makes the others compensate. An order that is not
-//! confirmed in time is cancelled. After an end nothing follows, whatever arrives, except that a delivered
-//! order may still learn that it is paid.
+//! confirmed in time is cancelled. After an end nothing follows that others are told of, whatever arrives, except
+//! that a delivered order may still learn that it is paid. A cancelled order goes on listening for what is held
+//! for it: its compensation is done when whoever holds the stock and the money has said so, and not before.
 //!
 //! **Absent:** calls to other services; payment details other than the provider's token.
 
@@ -23,8 +24,8 @@ mod view;
 pub use config::Config;
 /// The decider as it runs, for simulation and model checking: it needs neither a database nor a log.
 pub use decider::{Fact, Input, Orders, PlaceOrder, Price, Refusal, World};
-pub use order::{Order, OrderEvent, State};
-pub use view::{OrderView, Status};
+pub use order::{Back, Cancelling, Order, OrderEvent, Return, State};
+pub use view::{Compensation, OrderView, Status};
 
 use std::time::Duration;
 

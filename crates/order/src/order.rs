@@ -1,13 +1,17 @@
 //! An order's life: pure, from events to state and from state to the next events.
 
+mod back;
+#[cfg(test)]
+pub(crate) mod every;
+mod published;
 mod stored;
 #[cfg(test)]
 mod tests;
 
-use events::{
-    CancelReason, Money, OrderCancellationRequested, OrderCancelled, OrderConfirmed, OrderDelivered,
-    OrderPaid, OrderPlaced, OrderShipped, Timestamp,
-};
+use events::{CancelReason, Money, OrderPlaced, Timestamp};
+
+pub use self::back::{Back, Return};
+pub(crate) use self::published::Published;
 
 /// An order, folded from its events.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,6 +21,8 @@ pub struct Order {
     /// How many of them were published.
     pub sequence: i64,
     pub placed: OrderPlaced,
+    /// When the stock's reservation runs out unless the order is confirmed; `None` if it does not.
+    pub stock_expires_at: Option<Timestamp>,
     pub state: State,
 }
 
@@ -31,7 +37,7 @@ pub enum State {
     /// Waits for the parcel to leave; `cancelling` while shipping has been asked to stop it.
     Confirmed {
         paid: bool,
-        cancelling: Option<CancelReason>,
+        cancelling: Option<Cancelling>,
     },
     Shipped {
         paid: bool,
@@ -41,25 +47,38 @@ pub enum State {
         paid: bool,
         tracking_number: String,
     },
+    /// The end, but for what was held: the order goes on listening until it is back.
     Cancelled {
         paid: bool,
         reason: CancelReason,
+        back: Back,
     },
 }
 
-/// A fact about an order, as it is stored. `StockNoted` and `PaymentNoted` concern nobody else and are not
-/// published; the others are, filled up from the state with what their readers need.
+/// A cancellation that shipping has not answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cancelling {
+    pub reason: CancelReason,
+    /// The reservation has run out: inventory will not say again that the stock is back.
+    pub stock_back: bool,
+}
+
+/// A fact about an order, as it is stored. What is noted, and what has come back, concerns nobody else and is not
+/// published; the others are, filled up from the state with what their readers need. `note` is what was said
+/// when the cancellation was asked for.
 #[derive(Debug, Clone, PartialEq)]
 pub enum OrderEvent {
     Placed(Box<OrderPlaced>),
-    StockNoted,
+    StockNoted { expires_at: Option<Timestamp> },
     PaymentNoted,
     Confirmed { at: Timestamp },
     Paid,
     Shipped { tracking_number: String },
     Delivered,
-    CancellationRequested { reason: CancelReason },
-    Cancelled { reason: CancelReason },
+    CancellationRequested { reason: CancelReason, note: Option<String> },
+    Cancelled { reason: CancelReason, note: Option<String> },
+    StockReturned,
+    MoneyReturned,
 }
 
 use OrderEvent as E;
@@ -68,7 +87,8 @@ use State as S;
 impl Order {
     /// The order that begins with `placed`.
     pub fn begin(placed: OrderPlaced) -> Self {
-        Self { version: 1, sequence: 1, placed, state: S::Placed { stock: false, payment: false } }
+        let state = S::Placed { stock: false, payment: false };
+        Self { version: 1, sequence: 1, placed, stock_expires_at: None, state }
     }
 
     /// Applies the next event. An event that does not fit the state changes the counters alone: what is
@@ -76,41 +96,11 @@ impl Order {
     pub fn evolve(&mut self, event: &OrderEvent) {
         self.version += 1;
         self.sequence += i64::from(event.is_published());
-        let paid = self.is_paid();
-        self.state =
-            match (std::mem::replace(&mut self.state, S::Placed { stock: false, payment: false }), event) {
-                (S::Placed { payment, .. }, E::StockNoted) => S::Placed { stock: true, payment },
-                (S::Placed { stock, .. }, E::PaymentNoted) => S::Placed { stock, payment: true },
-                (S::Placed { .. }, E::Confirmed { .. }) => S::Confirmed { paid: false, cancelling: None },
-                (S::Confirmed { cancelling, .. }, E::Paid) => S::Confirmed { paid: true, cancelling },
-                (S::Shipped { tracking_number, .. }, E::Paid) => S::Shipped { paid: true, tracking_number },
-                (S::Delivered { tracking_number, .. }, E::Paid) => {
-                    S::Delivered { paid: true, tracking_number }
-                }
-                (S::Confirmed { paid, .. }, E::CancellationRequested { reason }) => {
-                    S::Confirmed { paid, cancelling: Some(*reason) }
-                }
-                (S::Confirmed { paid, .. }, E::Shipped { tracking_number }) => {
-                    S::Shipped { paid, tracking_number: tracking_number.clone() }
-                }
-                (S::Shipped { paid, tracking_number }, E::Delivered) => {
-                    S::Delivered { paid, tracking_number }
-                }
-                (S::Placed { .. } | S::Confirmed { .. }, E::Cancelled { reason }) => {
-                    S::Cancelled { paid, reason: *reason }
-                }
-                (unchanged, _) => unchanged,
-            };
-    }
-
-    fn is_paid(&self) -> bool {
-        match self.state {
-            S::Placed { .. } => false,
-            S::Confirmed { paid, .. }
-            | S::Shipped { paid, .. }
-            | S::Delivered { paid, .. }
-            | S::Cancelled { paid, .. } => paid,
+        if let E::StockNoted { expires_at } = event {
+            self.stock_expires_at = *expires_at;
         }
+        let state = std::mem::replace(&mut self.state, S::Placed { stock: false, payment: false });
+        self.state = state.after(event);
     }
 
     /// Whether it is still to be confirmed or cancelled, for which it has a deadline.
@@ -120,10 +110,13 @@ impl Order {
 
     // Forward.
 
-    pub(crate) fn note_stock(&self, at: Timestamp) -> Vec<OrderEvent> {
+    pub(crate) fn note_stock(&self, expires_at: Option<Timestamp>, at: Timestamp) -> Vec<OrderEvent> {
+        let noted = E::StockNoted { expires_at };
         match self.state {
-            S::Placed { stock: false, payment: true } => vec![E::StockNoted, E::Confirmed { at }],
-            S::Placed { stock: false, payment: false } => vec![E::StockNoted],
+            S::Placed { stock: false, payment: true } => vec![noted, E::Confirmed { at }],
+            S::Placed { stock: false, payment: false } => vec![noted],
+            // It was set aside before inventory heard of the cancellation.
+            S::Cancelled { back: Back { stock: None, .. }, .. } => vec![noted],
             _ => vec![],
         }
     }
@@ -132,6 +125,8 @@ impl Order {
         match self.state {
             S::Placed { stock: true, payment: false } => vec![E::PaymentNoted, E::Confirmed { at }],
             S::Placed { stock: false, payment: false } => vec![E::PaymentNoted],
+            // The provider's answer was on its way when the order was cancelled.
+            S::Cancelled { back: Back { money: None, .. }, .. } => vec![E::PaymentNoted],
             _ => vec![],
         }
     }
@@ -142,6 +137,8 @@ impl Order {
             S::Confirmed { paid: false, .. }
             | S::Shipped { paid: false, .. }
             | S::Delivered { paid: false, .. } => vec![E::Paid],
+            // Nobody is told of a payment for what is off; that there is money to be given back is noted.
+            S::Cancelled { back: Back { money: None, .. }, .. } => vec![E::PaymentNoted],
             _ => vec![],
         }
     }
@@ -165,7 +162,7 @@ impl Order {
     /// Stock or payment was refused, or the time is over: before confirmation the end, at once.
     pub(crate) fn give_up(&self, reason: CancelReason) -> Vec<OrderEvent> {
         match self.state {
-            S::Placed { .. } => vec![E::Cancelled { reason }],
+            S::Placed { .. } => vec![E::Cancelled { reason, note: None }],
             _ => vec![],
         }
     }
@@ -173,21 +170,32 @@ impl Order {
     /// The provider refused the capture. The parcel cannot have left: it waits for the capture.
     pub(crate) fn fail_capture(&self) -> Vec<OrderEvent> {
         match self.state {
-            S::Confirmed { paid: false, .. } => vec![E::Cancelled { reason: CancelReason::CaptureFailed }],
+            S::Confirmed { paid: false, .. } => {
+                vec![E::Cancelled { reason: CancelReason::CaptureFailed, note: None }]
+            }
             _ => vec![],
         }
     }
 
     /// The reservation ran out. If that crossed the confirmation, the parcel has to be stopped first.
     pub(crate) fn expire(&self) -> Vec<OrderEvent> {
-        self.cancel(CancelReason::ReservationExpired).unwrap_or_default()
+        let reason = CancelReason::ReservationExpired;
+        match self.state {
+            S::Placed { .. } => vec![E::Cancelled { reason, note: None }],
+            S::Confirmed { cancelling: None, .. } => vec![E::CancellationRequested { reason, note: None }],
+            S::Confirmed { cancelling: Some(Cancelling { stock_back: false, .. }), .. } => {
+                vec![E::StockReturned]
+            }
+            _ => self.note_stock_back(),
+        }
     }
 
     /// Cancels before confirmation, asks shipping after it. `None`: it is too late.
-    pub(crate) fn cancel(&self, reason: CancelReason) -> Option<Vec<OrderEvent>> {
+    pub(crate) fn cancel(&self, note: Option<&str>) -> Option<Vec<OrderEvent>> {
+        let (reason, note) = (CancelReason::Customer, note.map(str::to_owned));
         match self.state {
-            S::Placed { .. } => Some(vec![E::Cancelled { reason }]),
-            S::Confirmed { cancelling: None, .. } => Some(vec![E::CancellationRequested { reason }]),
+            S::Placed { .. } => Some(vec![E::Cancelled { reason, note }]),
+            S::Confirmed { cancelling: None, .. } => Some(vec![E::CancellationRequested { reason, note }]),
             S::Confirmed { cancelling: Some(_), .. } | S::Cancelled { .. } => Some(vec![]),
             S::Shipped { .. } | S::Delivered { .. } => None,
         }
@@ -196,48 +204,69 @@ impl Order {
     /// Shipping has stopped the parcel.
     pub(crate) fn note_stopped(&self) -> Vec<OrderEvent> {
         match self.state {
-            S::Confirmed { cancelling: Some(reason), .. } => vec![E::Cancelled { reason }],
+            S::Confirmed { cancelling: Some(Cancelling { reason, .. }), .. } => {
+                vec![E::Cancelled { reason, note: None }]
+            }
             _ => vec![],
         }
     }
 
-    /// The event as its readers are to see it, from the order after it; `None` for what is not published.
-    pub(crate) fn published(&self, event: &OrderEvent) -> Option<Published> {
-        let order_id = self.placed.order_id;
-        Some(match event {
-            E::StockNoted | E::PaymentNoted => return None,
-            E::Placed(placed) => Published::Placed((**placed).clone()),
-            E::Confirmed { at } => Published::Confirmed(OrderConfirmed {
-                order_id,
-                customer: self.placed.customer.clone(),
-                lines: self.placed.lines.clone(),
-                total: self.placed.total,
-                ship_to: self.placed.ship_to.clone(),
-                confirmed_at: *at,
-                stock_expires_at: None,
-            }),
-            E::Paid => Published::Paid(OrderPaid { order_id, amount: self.placed.total }),
-            E::Shipped { tracking_number } => {
-                Published::Shipped(OrderShipped { order_id, tracking_number: tracking_number.clone() })
-            }
-            E::Delivered => Published::Delivered(OrderDelivered { order_id }),
-            E::CancellationRequested { reason } => {
-                Published::CancellationRequested(OrderCancellationRequested { order_id, reason: *reason })
-            }
-            E::Cancelled { reason } => Published::Cancelled(OrderCancelled { order_id, reason: *reason }),
-        })
+    /// Inventory holds nothing for the order any more.
+    pub(crate) fn note_stock_back(&self) -> Vec<OrderEvent> {
+        match self.state {
+            S::Cancelled { back, .. } if back.stock != Some(Return::Done) => vec![E::StockReturned],
+            _ => vec![],
+        }
+    }
+
+    /// The provider holds nothing of the customer's for the order any more.
+    pub(crate) fn note_money_back(&self) -> Vec<OrderEvent> {
+        match self.state {
+            S::Cancelled { back, .. } if back.money != Some(Return::Done) => vec![E::MoneyReturned],
+            _ => vec![],
+        }
     }
 }
 
-/// An order's event in the published language.
-pub(crate) enum Published {
-    Placed(OrderPlaced),
-    Confirmed(OrderConfirmed),
-    Paid(OrderPaid),
-    Shipped(OrderShipped),
-    Delivered(OrderDelivered),
-    CancellationRequested(OrderCancellationRequested),
-    Cancelled(OrderCancelled),
+impl State {
+    fn after(self, event: &OrderEvent) -> Self {
+        match (self, event) {
+            (S::Placed { payment, .. }, E::StockNoted { .. }) => S::Placed { stock: true, payment },
+            (S::Placed { stock, .. }, E::PaymentNoted) => S::Placed { stock, payment: true },
+            (S::Placed { .. }, E::Confirmed { .. }) => S::Confirmed { paid: false, cancelling: None },
+            (S::Placed { stock, payment }, E::Cancelled { reason, .. }) => {
+                let back = Back::begin(stock, payment, is_expiry(*reason));
+                S::Cancelled { paid: false, reason: *reason, back }
+            }
+            (S::Confirmed { cancelling, .. }, E::Paid) => S::Confirmed { paid: true, cancelling },
+            (S::Shipped { tracking_number, .. }, E::Paid) => S::Shipped { paid: true, tracking_number },
+            (S::Delivered { tracking_number, .. }, E::Paid) => S::Delivered { paid: true, tracking_number },
+            (S::Confirmed { paid, .. }, E::CancellationRequested { reason, .. }) => {
+                let cancelling = Cancelling { reason: *reason, stock_back: is_expiry(*reason) };
+                S::Confirmed { paid, cancelling: Some(cancelling) }
+            }
+            (S::Confirmed { paid, cancelling: Some(it) }, E::StockReturned) => {
+                S::Confirmed { paid, cancelling: Some(Cancelling { stock_back: true, ..it }) }
+            }
+            (S::Confirmed { paid, .. }, E::Shipped { tracking_number }) => {
+                S::Shipped { paid, tracking_number: tracking_number.clone() }
+            }
+            (S::Confirmed { paid, cancelling }, E::Cancelled { reason, .. }) => {
+                let back = Back::begin(true, true, cancelling.is_some_and(|it| it.stock_back));
+                S::Cancelled { paid, reason: *reason, back }
+            }
+            (S::Shipped { paid, tracking_number }, E::Delivered) => S::Delivered { paid, tracking_number },
+            (S::Cancelled { paid, reason, back }, _) => {
+                S::Cancelled { paid, reason, back: back.after(event) }
+            }
+            (unchanged, _) => unchanged,
+        }
+    }
+}
+
+/// Whether an order that is cancelled for this has lost its stock by it.
+fn is_expiry(reason: CancelReason) -> bool {
+    reason == CancelReason::ReservationExpired
 }
 
 /// The sum of `lines`, or `None` when it is more than an amount can be.
@@ -251,6 +280,6 @@ pub(crate) fn total(zero: Money, lines: &[events::Line]) -> Option<Money> {
 impl OrderEvent {
     /// Whether others are told of it.
     pub fn is_published(&self) -> bool {
-        !matches!(self, E::StockNoted | E::PaymentNoted)
+        !matches!(self, E::StockNoted { .. } | E::PaymentNoted | E::StockReturned | E::MoneyReturned)
     }
 }

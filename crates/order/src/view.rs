@@ -4,7 +4,7 @@ use events::{CancelReason, Customer, Line, Money, OrderId, OrderPlaced, Sku, Tim
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::order::{Order, State};
+use crate::order::{Order, Return, State};
 
 /// An order as its readers see it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -24,10 +24,34 @@ pub struct OrderView {
     pub paid: bool,
     #[schema(value_type = Option<String>, example = "out-of-stock")]
     pub cancel_reason: Option<CancelReason>,
+    /// Shipping has been asked to stop the parcel and has not answered. Absent otherwise.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cancelling: bool,
+    /// What was held for an order that is cancelled, and whether it is back. Absent when nothing was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compensation: Option<Compensation>,
     pub tracking_number: Option<String>,
     #[serde(with = "events::timestamp")]
     #[schema(value_type = String, format = DateTime)]
     pub placed_at: Timestamp,
+}
+
+/// What was held for a cancelled order and has to go back, each absent when nothing was held. `done` when who
+/// held it has said so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Compensation {
+    /// The reservation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stock: Option<Return>,
+    /// What was authorised or captured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payment: Option<Return>,
+}
+
+impl Compensation {
+    pub(crate) fn of(stock: Option<Return>, payment: Option<Return>) -> Option<Self> {
+        (stock.is_some() || payment.is_some()).then_some(Self { stock, payment })
+    }
 }
 
 /// How far an order has come; `cancelled` and `delivered` are the ends.
@@ -65,24 +89,44 @@ pub(crate) struct Progress {
     pub(crate) status: Status,
     pub(crate) version: i64,
     pub(crate) paid: bool,
+    pub(crate) cancelling: bool,
     pub(crate) cancel_reason: Option<CancelReason>,
+    pub(crate) compensation: Option<Compensation>,
     pub(crate) tracking_number: Option<String>,
 }
 
 impl Progress {
     pub(crate) fn of(order: &Order) -> Self {
-        let (status, paid, cancel_reason, tracking_number) = match &order.state {
-            State::Placed { .. } => (Status::Placed, false, None, None),
-            State::Confirmed { paid, .. } => (Status::Confirmed, *paid, None, None),
+        let at = |status, paid| Self {
+            status,
+            version: order.version,
+            paid,
+            cancelling: false,
+            cancel_reason: None,
+            compensation: None,
+            tracking_number: None,
+        };
+        match &order.state {
+            State::Placed { .. } => at(Status::Placed, false),
+            State::Confirmed { paid, cancelling } => {
+                Self { cancelling: cancelling.is_some(), ..at(Status::Confirmed, *paid) }
+            }
             State::Shipped { paid, tracking_number } => {
-                (Status::Shipped, *paid, None, Some(tracking_number.clone()))
+                Self { tracking_number: Some(tracking_number.clone()), ..at(Status::Shipped, *paid) }
             }
             State::Delivered { paid, tracking_number } => {
-                (Status::Delivered, *paid, None, Some(tracking_number.clone()))
+                Self { tracking_number: Some(tracking_number.clone()), ..at(Status::Delivered, *paid) }
             }
-            State::Cancelled { paid, reason } => (Status::Cancelled, *paid, Some(*reason), None),
-        };
-        Self { status, version: order.version, paid, cancel_reason, tracking_number }
+            State::Cancelled { paid, reason, back } => Self {
+                cancel_reason: Some(*reason),
+                compensation: Compensation::of(back.stock, back.money),
+                ..at(Status::Cancelled, *paid)
+            },
+        }
+    }
+
+    pub(crate) fn returned(&self, of: fn(&Compensation) -> Option<Return>) -> Option<&'static str> {
+        self.compensation.as_ref().and_then(of).map(Return::name)
     }
 }
 
@@ -102,6 +146,8 @@ impl OrderView {
             total: placed.total,
             paid: progress.paid,
             cancel_reason: progress.cancel_reason,
+            cancelling: progress.cancelling,
+            compensation: progress.compensation,
             tracking_number: progress.tracking_number,
             placed_at: placed.placed_at,
         }

@@ -1,4 +1,4 @@
-//! The request to place an order: parsed, then checked as a whole, so that all that is wrong is said at once.
+//! What is asked for: parsed, then checked as a whole, so that all that is wrong is said at once.
 
 use std::collections::HashSet;
 
@@ -62,6 +62,26 @@ struct NewAddress {
     /// ISO 3166-1 alpha-2.
     #[schema(example = "GB")]
     country: String,
+}
+
+/// Why an order is to be cancelled, for those who read its history.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CancelOrder {
+    /// In the customer's or the operator's words.
+    #[schema(min_length = 1, max_length = 500, example = "ordered twice by mistake")]
+    reason: Option<String>,
+}
+
+impl CancelOrder {
+    /// The reason, if it is one.
+    pub(super) fn validated(self) -> Result<Option<String>, Problem> {
+        let mut findings = Findings::default();
+        if let Some(reason) = &self.reason {
+            findings.text("/reason", reason, 500);
+        }
+        if findings.0.is_empty() { Ok(self.reason) } else { Err(Problem::invalid(findings.0)) }
+    }
 }
 
 const MAX_LINES: usize = 100;

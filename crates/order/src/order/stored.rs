@@ -10,7 +10,7 @@ impl OrderEvent {
     pub fn stored_type(&self) -> &'static str {
         match self {
             E::Placed(_) => "placed.v2",
-            E::StockNoted => "stock-noted.v1",
+            E::StockNoted { .. } => "stock-noted.v1",
             E::PaymentNoted => "payment-noted.v1",
             E::Confirmed { .. } => "confirmed.v1",
             E::Paid => "paid.v1",
@@ -18,6 +18,8 @@ impl OrderEvent {
             E::Delivered => "delivered.v1",
             E::CancellationRequested { .. } => "cancellation-requested.v1",
             E::Cancelled { .. } => "cancelled.v1",
+            E::StockReturned => "stock-returned.v1",
+            E::MoneyReturned => "money-returned.v1",
         }
     }
 
@@ -25,13 +27,16 @@ impl OrderEvent {
     pub fn stored_data(&self) -> String {
         let json = match self {
             E::Placed(placed) => serde_json::to_string(placed),
-            E::StockNoted | E::PaymentNoted | E::Paid | E::Delivered => return "{}".to_owned(),
+            E::PaymentNoted | E::Paid | E::Delivered | E::StockReturned | E::MoneyReturned => {
+                return "{}".to_owned();
+            }
+            E::StockNoted { expires_at } => serde_json::to_string(&Until { expires_at: *expires_at }),
             E::Confirmed { at } => serde_json::to_string(&At { at: *at }),
             E::Shipped { tracking_number } => {
                 serde_json::to_string(&Tracked { tracking_number: tracking_number.clone() })
             }
-            E::CancellationRequested { reason } | E::Cancelled { reason } => {
-                serde_json::to_string(&Because { reason: *reason })
+            E::CancellationRequested { reason, note } | E::Cancelled { reason, note } => {
+                serde_json::to_string(&Because { reason: *reason, note: note.clone() })
             }
         };
         // Structs of strings, numbers and lists: there is no value that JSON lacks.
@@ -46,17 +51,33 @@ impl OrderEvent {
         Ok(match stored_type {
             "placed.v1" => E::Placed(OrderPlaced::decode(1, data.as_bytes())?.into()),
             "placed.v2" => E::Placed(OrderPlaced::decode(2, data.as_bytes())?.into()),
-            "stock-noted.v1" => E::StockNoted,
+            "stock-noted.v1" => E::StockNoted { expires_at: read::<Until>(data)?.expires_at },
             "payment-noted.v1" => E::PaymentNoted,
             "confirmed.v1" => E::Confirmed { at: read::<At>(data)?.at },
             "paid.v1" => E::Paid,
             "shipped.v1" => E::Shipped { tracking_number: read::<Tracked>(data)?.tracking_number },
             "delivered.v1" => E::Delivered,
-            "cancellation-requested.v1" => E::CancellationRequested { reason: read::<Because>(data)?.reason },
-            "cancelled.v1" => E::Cancelled { reason: read::<Because>(data)?.reason },
+            "cancellation-requested.v1" => {
+                let Because { reason, note } = read(data)?;
+                E::CancellationRequested { reason, note }
+            }
+            "cancelled.v1" => {
+                let Because { reason, note } = read(data)?;
+                E::Cancelled { reason, note }
+            }
+            "stock-returned.v1" => E::StockReturned,
+            "money-returned.v1" => E::MoneyReturned,
             other => return Err(Unreadable::Data(format!("no stored event is called {other:?}"))),
         })
     }
+}
+
+// What became known later is optional: rows from before are read without it.
+
+#[derive(Serialize, Deserialize)]
+struct Until {
+    #[serde(default, with = "events::timestamp::option", skip_serializing_if = "Option::is_none")]
+    expires_at: Option<Timestamp>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -73,4 +94,6 @@ struct Tracked {
 #[derive(Serialize, Deserialize)]
 struct Because {
     reason: CancelReason,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
 }

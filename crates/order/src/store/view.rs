@@ -6,8 +6,8 @@ use uuid::Uuid;
 
 use super::decode_error;
 use crate::{
-    order::{Order, OrderEvent},
-    view::{OrderView, Progress, Status, reason_name, reason_of},
+    order::{Order, OrderEvent, Return},
+    view::{Compensation, OrderView, Progress, Status, reason_name, reason_of},
 };
 
 pub(super) async fn create(tx: &mut PgConnection, created: &[(OrderId, &Order)]) -> sqlx::Result<()> {
@@ -17,9 +17,11 @@ pub(super) async fn create(tx: &mut PgConnection, created: &[(OrderId, &Order)])
     let progress: Vec<Progress> = created.iter().map(|(_, order)| Progress::of(order)).collect();
     sqlx::query(
         "insert into order_view (order_id, version, sequence, status, customer_id, total_amount, currency,
-             cancel_reason, tracking_number, paid, placed_at)
+             cancel_reason, tracking_number, paid, placed_at, cancelling, stock_compensation,
+             payment_compensation)
          select * from unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::bigint[],
-             $7::text[], $8::text[], $9::text[], $10::bool[], $11::timestamptz[])",
+             $7::text[], $8::text[], $9::text[], $10::bool[], $11::timestamptz[], $12::bool[], $13::text[],
+             $14::text[])",
     )
     .bind(created.iter().map(|it| it.0.0).collect::<Vec<_>>())
     .bind(progress.iter().map(|it| it.version).collect::<Vec<_>>())
@@ -32,6 +34,9 @@ pub(super) async fn create(tx: &mut PgConnection, created: &[(OrderId, &Order)])
     .bind(progress.iter().map(|it| it.tracking_number.as_deref()).collect::<Vec<_>>())
     .bind(progress.iter().map(|it| it.paid).collect::<Vec<_>>())
     .bind(created.iter().map(|it| it.1.placed.placed_at).collect::<Vec<_>>())
+    .bind(progress.iter().map(|it| it.cancelling).collect::<Vec<_>>())
+    .bind(progress.iter().map(|it| it.returned(|all| all.stock)).collect::<Vec<_>>())
+    .bind(progress.iter().map(|it| it.returned(|all| all.payment)).collect::<Vec<_>>())
     .execute(tx)
     .await?;
     Ok(())
@@ -45,9 +50,12 @@ pub(super) async fn update(tx: &mut PgConnection, changed: &[(OrderId, &Order)])
     sqlx::query(
         "update order_view v
          set version = it.version, sequence = it.sequence, status = it.status, cancel_reason = it.cancel_reason,
-             tracking_number = it.tracking_number, paid = it.paid
-         from unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::bool[])
-             it (order_id, version, sequence, status, cancel_reason, tracking_number, paid)
+             tracking_number = it.tracking_number, paid = it.paid, cancelling = it.cancelling,
+             stock_compensation = it.stock, payment_compensation = it.payment
+         from unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::bool[],
+                     $8::bool[], $9::text[], $10::text[])
+             it (order_id, version, sequence, status, cancel_reason, tracking_number, paid, cancelling, stock,
+                 payment)
          where v.order_id = it.order_id",
     )
     .bind(changed.iter().map(|it| it.0.0).collect::<Vec<_>>())
@@ -57,6 +65,9 @@ pub(super) async fn update(tx: &mut PgConnection, changed: &[(OrderId, &Order)])
     .bind(progress.iter().map(|it| it.cancel_reason.map(reason_name)).collect::<Vec<_>>())
     .bind(progress.iter().map(|it| it.tracking_number.as_deref()).collect::<Vec<_>>())
     .bind(progress.iter().map(|it| it.paid).collect::<Vec<_>>())
+    .bind(progress.iter().map(|it| it.cancelling).collect::<Vec<_>>())
+    .bind(progress.iter().map(|it| it.returned(|all| all.stock)).collect::<Vec<_>>())
+    .bind(progress.iter().map(|it| it.returned(|all| all.payment)).collect::<Vec<_>>())
     .execute(tx)
     .await?;
     Ok(())
@@ -65,7 +76,8 @@ pub(super) async fn update(tx: &mut PgConnection, changed: &[(OrderId, &Order)])
 /// One order of the read model.
 pub(crate) async fn order(pool: &PgPool, id: OrderId) -> sqlx::Result<Option<OrderView>> {
     let row = sqlx::query(
-        "select v.status, v.version, v.paid, v.cancel_reason, v.tracking_number, e.type, e.data
+        "select v.status, v.version, v.paid, v.cancel_reason, v.tracking_number, v.cancelling, v.stock_compensation,
+             v.payment_compensation, e.type, e.data
          from order_view v join order_event e on e.order_id = v.order_id and e.version = 1
          where v.order_id = $1",
     )
@@ -93,7 +105,8 @@ pub(crate) struct Wanted<'a> {
 /// what changes would cost every update more than it saves here.
 pub(crate) async fn orders(pool: &PgPool, wanted: &Wanted<'_>) -> sqlx::Result<Vec<OrderView>> {
     let mut query = QueryBuilder::new(
-        "select v.status, v.version, v.paid, v.cancel_reason, v.tracking_number, e.type, e.data
+        "select v.status, v.version, v.paid, v.cancel_reason, v.tracking_number, v.cancelling, v.stock_compensation,
+             v.payment_compensation, e.type, e.data
          from order_view v cross join lateral
              (select type, data from order_event where order_id = v.order_id and version = 1 limit 1) e
          where v.order_id < ",
@@ -115,14 +128,22 @@ fn view(row: &PgRow) -> sqlx::Result<OrderView> {
         return Err(sqlx::Error::Decode("an order's first event is not `placed`".into()));
     };
     let status: &str = row.try_get("status")?;
+    let (stock, payment) = (returned(row, "stock_compensation")?, returned(row, "payment_compensation")?);
     let reason: Option<&str> = row.try_get("cancel_reason")?;
     let progress = Progress {
         status: Status::parse(status)
             .ok_or_else(|| sqlx::Error::Decode(format!("no status {status:?}").into()))?,
         version: row.try_get("version")?,
         paid: row.try_get("paid")?,
+        cancelling: row.try_get("cancelling")?,
         cancel_reason: reason.and_then(reason_of),
+        compensation: Compensation::of(stock, payment),
         tracking_number: row.try_get("tracking_number")?,
     };
     Ok(OrderView::new(*placed, progress))
+}
+
+fn returned(row: &PgRow, column: &str) -> sqlx::Result<Option<Return>> {
+    let name: Option<&str> = row.try_get(column)?;
+    Ok(name.and_then(Return::parse))
 }

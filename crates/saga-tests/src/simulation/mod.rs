@@ -201,7 +201,7 @@ impl Simulation {
 
     fn cancel(&mut self) -> Result<(), String> {
         let Some(order_id) = self.rng.choice(&self.orders).copied() else { return Ok(()) };
-        let applied = self.order.apply(&order::Input::Cancel(order_id), &self.ids, now())?;
+        let applied = self.order.apply(&order::Input::Cancel(order_id, None), &self.ids, now())?;
         self.trace.push(format!("cancel {order_id}: {applied:?}"));
         Ok(())
     }
