@@ -26,7 +26,7 @@ async fn greet(Path(name): Path<String>, context: RequestContext) -> Json<String
 }
 
 async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
-    let listener = http::bind(config.chassis.http_addr).await?;
+    let listener = http::bind("HTTP_ADDR", config.chassis.http_addr).await?;
     let api = OpenApiRouter::new().routes(routes!(greet));
     let mut tasks = Tasks::new(shutdown);
     tasks.spawn_intake("http", |stop| http::serve("minimal", listener, api, Readiness::new(), stop));

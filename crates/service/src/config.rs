@@ -42,6 +42,13 @@ pub struct Config {
     #[arg(long, env = "HTTP_ADDR", default_value = "127.0.0.1:8080")]
     pub http_addr: SocketAddr,
 
+    /// Address for the operator: dead letters, and what can be done about them. Off unless set.
+    ///
+    /// Whoever reaches it reads messages in full and decides what becomes of them, without being asked who they are:
+    /// it must never be public.
+    #[arg(long, env = "ADMIN_ADDR")]
+    pub admin_addr: Option<SocketAddr>,
+
     /// Name of this process among those of its service, as consumer groups and logs show it.
     #[arg(long, env = "INSTANCE_ID", value_parser = NonEmptyStringValueParser::new())]
     pub instance_id: Option<String>,
@@ -62,6 +69,7 @@ impl fmt::Debug for Config {
             .field("kafka_bootstrap_servers", &self.kafka_bootstrap_servers)
             .field("topic_prefix", &self.topic_prefix)
             .field("http_addr", &self.http_addr)
+            .field("admin_addr", &self.admin_addr)
             .field("instance_id", &self.instance_id)
             .field("workers", &self.workers)
             .field("batch_size", &self.batch_size)
@@ -119,6 +127,7 @@ mod tests {
             ["--workers", "0"],
             ["--batch-size", "many"],
             ["--http-addr", "localhost"],
+            ["--admin-addr", "8090"],
             ["--instance-id", ""],
         ] {
             assert!(parse(&wrong).is_err(), "{wrong:?}");

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use utoipa_axum::router::OpenApiRouter;
 use uuid::Uuid;
 
-use crate::{Config, Problem, Readiness, RequestContext, Tasks, http, telemetry};
+use crate::{Config, Problem, Readiness, RequestContext, Tasks, admin, http, telemetry};
 
 /// What a service brings along.
 pub struct Parts<D: Decider, O> {
@@ -44,7 +44,7 @@ const POOL: u32 = 8;
 
 /// Runs a service on `bus` until `shutdown`.
 ///
-/// The address is taken first. HTTP answers at once, with 503 where the database is needed and is not there
+/// The addresses are taken first. HTTP answers at once, with 503 where the database is needed and is not there
 /// yet; the rest begins when the database has answered and is migrated.
 pub async fn host<D, O>(
     config: Config,
@@ -56,7 +56,11 @@ where
     D: Decider,
     O: Outside<Input = D::Input>,
 {
-    let listener = http::bind(config.http_addr).await?;
+    let listener = http::bind("HTTP_ADDR", config.http_addr).await?;
+    let admin = match config.admin_addr {
+        Some(addr) => Some(http::bind("ADMIN_ADDR", addr).await?),
+        None => None,
+    };
     let options = engine::connect_options(&config.database_url, D::SERVICE).context("DATABASE_URL")?;
     let pool = PgPoolOptions::new()
         .max_connections(POOL)
@@ -82,6 +86,10 @@ where
     let readiness = readiness(&engine.health());
     let routes = (parts.routes)(Api { commands: engine.commands(), pool: pool.clone() });
     let mut tasks = Tasks::new(shutdown);
+    if let Some(listener) = admin {
+        let (routes, readiness) = (admin::routes(D::SERVICE, engine.dead_letters()), readiness.clone());
+        tasks.spawn_intake("admin", |stop| http::serve(D::SERVICE, listener, routes, readiness, stop));
+    }
     tasks.spawn_intake("http", |stop| http::serve(D::SERVICE, listener, routes, readiness, stop));
     let migrated = CancellationToken::new();
     let migrations = Arc::new(parts.migrations);
@@ -98,8 +106,8 @@ where
     for task in engine.tasks(stop_engine.clone()) {
         let (migrated, stop_engine) = (migrated.clone(), stop_engine.clone());
         tasks.spawn(task.name, |stop| async move {
-            // Commands are carried out, or refused, from the beginning.
-            if task.name != "commands" {
+            // Who waits for an answer has one from the beginning, if only that the database is not there.
+            if !matches!(task.name, "commands" | "redrive") {
                 tokio::select! {
                     () = stop.cancelled() => return Ok(()),
                     () = migrated.cancelled() => {}

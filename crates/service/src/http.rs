@@ -48,14 +48,14 @@ impl Default for Limits {
     }
 }
 
-/// Takes the address, before anything else is started. Port 0 takes any: ask the listener which.
-pub async fn bind(addr: SocketAddr) -> anyhow::Result<TcpListener> {
+/// Takes the address that `variable` says, before anything else is started. Port 0 takes any: ask the listener which.
+pub async fn bind(variable: &str, addr: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(addr).await.map_err(|error| match error.kind() {
         ErrorKind::AddrInUse => {
-            anyhow!("HTTP_ADDR {addr} is already in use: set HTTP_ADDR to a free address")
+            anyhow!("{variable} {addr} is already in use: set {variable} to a free address")
         }
-        ErrorKind::AddrNotAvailable => anyhow!("HTTP_ADDR {addr} is not an address of this machine"),
-        _ => anyhow::Error::new(error).context(format!("listening on HTTP_ADDR {addr}")),
+        ErrorKind::AddrNotAvailable => anyhow!("{variable} {addr} is not an address of this machine"),
+        _ => anyhow::Error::new(error).context(format!("listening on {variable} {addr}")),
     })
 }
 

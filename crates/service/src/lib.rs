@@ -7,11 +7,13 @@
 //! - Every error that leaves over HTTP is an RFC 9457 [`Problem`]: also a 404, a panic, a timeout, a shed request.
 //! - No request body, and no value out of one, is echoed, logged or put on a span.
 //! - A task never ends unnoticed: it stops the process, which then exits non-zero.
+//! - Operator's routes, which ask nobody who they are, are on an address of their own, and off unless it is set.
 //! - A stop has a deadline at every stage. What is cut off by it must be safe by design, not by luck.
 //!
 //! Deliberately absent: business words and SQL. Only `host` names the engine; readiness looks at progress that others
 //! record.
 
+mod admin;
 mod config;
 mod context;
 mod extract;

@@ -5,7 +5,7 @@ use std::{process::ExitCode, time::Duration};
 use clap::{Parser, Subcommand};
 use tokio::runtime::Runtime;
 
-use crate::{dev, down, exit, health, orders, products, topics, up};
+use crate::{dead_letters, dev, down, exit, health, orders, products, topics, up};
 
 /// The operator's command line of Waybill.
 ///
@@ -28,6 +28,8 @@ enum Command {
     Products(products::Products),
     #[command(subcommand)]
     Orders(orders::Orders),
+    #[command(subcommand)]
+    DeadLetters(dead_letters::DeadLetters),
     Healthcheck(health::Healthcheck),
 }
 
@@ -57,6 +59,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Topics(it) => topics::run(it).await,
         Command::Products(it) => products::run(it).await,
         Command::Orders(it) => orders::run(it).await,
+        Command::DeadLetters(it) => dead_letters::run(it).await,
         Command::Healthcheck(it) => health::run(it).await,
     }
 }

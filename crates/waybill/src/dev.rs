@@ -143,8 +143,10 @@ fn chassis(part: Part, settings: &Settings) -> anyhow::Result<Vec<OsString>> {
 }
 
 fn address(part: Part, settings: &Settings) -> Vec<OsString> {
-    let address = format!("127.0.0.1:{}", settings.ports.of(part));
-    vec![part.name().into(), "--http-addr".into(), address.into()]
+    let on = |port| OsString::from(format!("127.0.0.1:{port}"));
+    let mut args = vec![part.name().into(), "--http-addr".into(), on(settings.ports.of(part))];
+    args.extend(settings.ports.admin_of(part).into_iter().flat_map(|port| ["--admin-addr".into(), on(port)]));
+    args
 }
 
 /// A service's configuration, as its own program would read it: from these arguments and the environment.
@@ -181,7 +183,7 @@ async fn announce(settings: &Settings, steps: &Steps) -> anyhow::Result<()> {
     for part in Part::PROGRAMS {
         let url = settings.ports.url(part);
         programs::answers(&client, &url, || Ok(())).await.with_context(|| part.name())?;
-        steps.done(part.name(), url);
+        steps.done(part.name(), settings.ports.shown(part));
     }
     if let Some(seeded) = products::seed_if_none(&client, &settings.ports.url(Part::Inventory)).await? {
         steps.done("products", seeded);

@@ -12,6 +12,7 @@
 
 mod cli;
 mod client;
+mod dead_letters;
 mod dev;
 mod down;
 mod exit;

@@ -66,6 +66,14 @@ pub(crate) struct Ports {
     shipping_port: u16,
     #[arg(long, env, value_name = "PORT", default_value_t = 8084, value_parser = port())]
     psp_port: u16,
+    #[arg(long, env, value_name = "PORT", default_value_t = 8090, value_parser = port())]
+    order_admin_port: u16,
+    #[arg(long, env, value_name = "PORT", default_value_t = 8091, value_parser = port())]
+    inventory_admin_port: u16,
+    #[arg(long, env, value_name = "PORT", default_value_t = 8092, value_parser = port())]
+    payment_admin_port: u16,
+    #[arg(long, env, value_name = "PORT", default_value_t = 8093, value_parser = port())]
+    shipping_admin_port: u16,
 }
 
 fn port() -> clap::builder::RangedI64ValueParser<u16> {
@@ -85,21 +93,45 @@ impl Ports {
         }
     }
 
+    /// Where a service listens for the operator.
+    pub(crate) fn admin_of(&self, part: Part) -> Option<u16> {
+        match part {
+            Kafka | Postgres | Psp => None,
+            Order => Some(self.order_admin_port),
+            Inventory => Some(self.inventory_admin_port),
+            Payment => Some(self.payment_admin_port),
+            Shipping => Some(self.shipping_admin_port),
+        }
+    }
+
     pub(crate) fn url(&self, part: Part) -> BaseUrl {
         BaseUrl::local(self.of(part))
     }
 
+    /// Where a part can be asked, in words.
+    pub(crate) fn shown(&self, part: Part) -> String {
+        let admin = self.admin_of(part).map(|port| format!(", operator {}", BaseUrl::local(port)));
+        format!("{}{}", self.url(part), admin.unwrap_or_default())
+    }
+
+    /// Those of a part, each with the variable that moves it.
+    fn variables_of(&self, part: Part) -> impl Iterator<Item = (String, u16)> + use<> {
+        let name = part.name().to_uppercase();
+        let admin = self.admin_of(part).map(|port| (format!("{name}_ADMIN_PORT"), port));
+        [(format!("{name}_PORT"), self.of(part))].into_iter().chain(admin)
+    }
+
     /// The variables that move them, with their values.
     pub(crate) fn variables(&self) -> impl Iterator<Item = (String, u16)> {
-        Part::ALL.into_iter().map(|part| (variable(part), self.of(part)))
+        Part::ALL.into_iter().flat_map(|part| self.variables_of(part))
     }
 
     /// Fails, with the variable that moves it, on the first port of `parts` that somebody else has.
     pub(crate) async fn check_free(&self, parts: &[Part]) -> anyhow::Result<()> {
         // A process that was just killed is gone a moment before its port is.
         let deadline = Instant::now() + Duration::from_secs(1);
-        for part in parts {
-            while let Err(taken) = local::claim_port(Some(self.of(*part)), &variable(*part)) {
+        for (variable, port) in parts.iter().flat_map(|part| self.variables_of(*part)) {
+            while let Err(taken) = local::claim_port(Some(port), &variable) {
                 if Instant::now() > deadline {
                     return Err(taken);
                 }
@@ -108,10 +140,6 @@ impl Ports {
         }
         Ok(())
     }
-}
-
-fn variable(part: Part) -> String {
-    format!("{}_PORT", part.name().to_uppercase())
 }
 
 /// The topics' prefix, and the passwords of the services' roles: what a suite is told from outside besides ports.
@@ -155,6 +183,8 @@ impl Settings {
         ];
         for part in Part::PROGRAMS {
             lines.push(format!("{}_URL={}", part.name().to_uppercase(), self.ports.url(part)));
+            let admin = self.ports.admin_of(part).map(BaseUrl::local);
+            lines.extend(admin.map(|url| format!("{}_ADMIN_URL={url}", part.name().to_uppercase())));
         }
         for service in SERVICES {
             lines.push(format!("{}_DATABASE_URL={}", service.to_uppercase(), self.database_url(service)?));

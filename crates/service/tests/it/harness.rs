@@ -80,7 +80,7 @@ async fn slow(Path(millis): Path<u64>) -> Json<&'static str> {
 }
 
 pub(crate) async fn start(limits: Limits, readiness: Readiness) -> Server {
-    let listener = http::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
+    let listener = http::bind("HTTP_ADDR", ([127, 0, 0, 1], 0).into()).await.unwrap();
     let addr = listener.local_addr().unwrap();
     let shutdown = CancellationToken::new();
     let api = OpenApiRouter::new()

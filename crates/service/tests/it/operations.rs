@@ -110,7 +110,7 @@ async fn the_docs_serve_their_own_assets() {
 #[tokio::test]
 async fn a_taken_port_is_one_clear_error() {
     let it = harness::default().await;
-    let error = http::bind(it.addr).await.unwrap_err();
+    let error = http::bind("HTTP_ADDR", it.addr).await.unwrap_err();
     let expected = format!("HTTP_ADDR {} is already in use: set HTTP_ADDR to a free address", it.addr);
     assert_eq!(format!("{error:#}"), expected);
 }

@@ -110,6 +110,7 @@ fn welcome(place: &Place, up: &Up, detached: bool, logs: &str, steps: &Steps) {
          \n  an order     {waybill} orders place --sku MUG-01 --quantity 2 --watch\
          \n  its API      {}/docs\
          \n  lag          {waybill} topics lag\
+         \n  dead letters {waybill} dead-letters list\
          \n  logs         {}\
          \n  stop         {stop}\n",
         steps.seconds(),

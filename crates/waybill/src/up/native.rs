@@ -118,7 +118,7 @@ impl Start<'_> {
         let client = Client::new()?;
         for part in programs {
             programs::ready(part, self.place, self.settings, &client).await?;
-            self.steps.done(part.name(), self.settings.ports.url(part));
+            self.steps.done(part.name(), self.settings.ports.shown(part));
         }
         if let Some(seeded) =
             products::seed_if_none(&client, &self.settings.ports.url(Part::Inventory)).await?

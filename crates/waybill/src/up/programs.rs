@@ -44,6 +44,8 @@ pub(crate) fn start(part: Part, place: &Place, settings: &Settings, life: Life) 
 /// What a program is told beyond the environment that it inherits.
 fn environment(part: Part, place: &Place, settings: &Settings) -> anyhow::Result<Vec<(String, String)>> {
     let mut of = vec![("HTTP_ADDR", format!("127.0.0.1:{}", settings.ports.of(part)))];
+    let admin = settings.ports.admin_of(part);
+    of.extend(admin.map(|port| ("ADMIN_ADDR", format!("127.0.0.1:{port}"))));
     let key = || env::var("PROVIDER_API_KEY").ok().filter(|it| !it.is_empty());
     if part == Part::Psp {
         of.push(("LEDGER_FILE", place.data.join("psp/ledger.jsonl").display().to_string()));

@@ -11,7 +11,7 @@ pub(crate) fn waybill(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_waybill"));
     command.args(args);
     for service in ["ORDER", "INVENTORY", "PAYMENT", "SHIPPING", "PSP", "KAFKA", "POSTGRES"] {
-        for what in ["PORT", "URL", "DB_PASSWORD"] {
+        for what in ["PORT", "URL", "ADMIN_PORT", "ADMIN_URL", "DB_PASSWORD"] {
             command.env_remove(format!("{service}_{what}"));
         }
     }
@@ -50,8 +50,9 @@ pub(crate) fn done(command: &mut Command) -> String {
 /// Free ports for all parts, as variables.
 pub(crate) fn free_ports() -> Vec<(String, String)> {
     let parts = ["KAFKA", "POSTGRES", "ORDER", "INVENTORY", "PAYMENT", "SHIPPING", "PSP"];
+    let admins = ["ORDER_ADMIN", "INVENTORY_ADMIN", "PAYMENT_ADMIN", "SHIPPING_ADMIN"];
     let port = || local::free_port().expect("a free port").to_string();
-    parts.iter().map(|part| (format!("{part}_PORT"), port())).collect()
+    parts.iter().chain(&admins).map(|part| (format!("{part}_PORT"), port())).collect()
 }
 
 /// The URLs that go with the ports, as variables.
