@@ -17,6 +17,7 @@ mod observing;
 mod outage;
 mod poison;
 mod rebalance;
+mod redrive;
 mod relay;
 mod rig;
 mod running;

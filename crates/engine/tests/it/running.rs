@@ -1,6 +1,6 @@
 //! Engines of a test: made, run, stopped, and crashed.
 
-use engine::{Commands, Engine, Health, Rejected, Settings};
+use engine::{By, Commands, DeadLetters, Engine, Health, RedriveError, Redriven, Rejected, Settings, Which};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -34,13 +34,13 @@ impl Prepared {
         if let Some(mutant) = self.mutant {
             engine = engine.with_mutant(mutant);
         }
-        let (commands, health) = (engine.commands(), engine.health());
+        let (commands, health, dead_letters) = (engine.commands(), engine.health(), engine.dead_letters());
         let shutdown = CancellationToken::new();
         let mut tasks = JoinSet::new();
         for task in engine.tasks(shutdown.clone()).into_iter().filter(|it| only(it.name)) {
             tasks.spawn(async move { (task.name, task.future.await) });
         }
-        Running { commands, health, shutdown, tasks }
+        Running { commands, health, dead_letters, shutdown, tasks }
     }
 }
 
@@ -48,14 +48,28 @@ impl Prepared {
 pub(crate) struct Running {
     pub(crate) commands: Commands<Accounts>,
     pub(crate) health: Health,
+    pub(crate) dead_letters: DeadLetters,
     shutdown: CancellationToken,
     tasks: JoinSet<(&'static str, Result<(), bus::Error>)>,
+}
+
+fn by_jane() -> By {
+    By { actor: "operator:jane".into(), reason: "the cause is gone".into() }
 }
 
 impl Running {
     /// Carries out a command.
     pub(crate) async fn command(&self, order: Order) -> Result<Statement, Rejected<Insufficient>> {
         self.commands.submit(Input::Command(order), cause(), None).await
+    }
+
+    /// Redrives as the operator Jane.
+    pub(crate) async fn redrive(&self, which: Which) -> Result<Redriven, RedriveError> {
+        self.dead_letters.redrive(which, by_jane(), None).await
+    }
+
+    pub(crate) async fn discard(&self, which: Which) -> Result<Redriven, RedriveError> {
+        self.dead_letters.discard(which, by_jane(), None).await
     }
 
     /// Ends it as a service is ended. No task may have ended, or end, with an error.
