@@ -252,7 +252,8 @@ impl State {
                 S::Shipped { paid, tracking_number: tracking_number.clone() }
             }
             (S::Confirmed { paid, cancelling }, E::Cancelled { reason, .. }) => {
-                let back = Back::begin(true, true, cancelling.is_some_and(|it| it.stock_back));
+                let stock_back = is_expiry(*reason) || cancelling.is_some_and(|it| it.stock_back);
+                let back = Back::begin(true, true, stock_back);
                 S::Cancelled { paid, reason: *reason, back }
             }
             (S::Shipped { paid, tracking_number }, E::Delivered) => S::Delivered { paid, tracking_number },

@@ -42,9 +42,7 @@ impl Order {
             E::CancellationRequested { reason, .. } => {
                 Published::CancellationRequested(OrderCancellationRequested { order_id, reason: *reason })
             }
-            E::Cancelled { reason, .. } => {
-                Published::Cancelled(OrderCancelled { order_id, reason: *reason })
-            }
+            E::Cancelled { reason, .. } => Published::Cancelled(OrderCancelled { order_id, reason: *reason }),
         })
     }
 }

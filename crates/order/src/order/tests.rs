@@ -1,123 +1,165 @@
-use events::{CancelReason, Event as _, catalogue};
+use events::CancelReason;
 use expect_test::expect;
 use time::macros::datetime;
 
-use super::*;
-
-/// The order that the published examples tell of, as the version that is read from `placed.v1` or `.v2`.
-fn example(version: u32) -> (OrderPlaced, String) {
-    let published =
-        catalogue().into_iter().find(|it| it.name == OrderPlaced::NAME && it.version == version).unwrap();
-    let data = published.example.to_string();
-    (OrderPlaced::decode(version, data.as_bytes()).unwrap(), data)
-}
-
-/// One of each event; the match makes sure that a new one is added here.
-fn events() -> Vec<(&'static str, OrderEvent)> {
-    let events = [
-        E::Placed(example(2).0.into()),
-        E::StockNoted,
-        E::PaymentNoted,
-        E::Confirmed { at: datetime!(2025-08-19 09:30:00.123456 UTC) },
-        E::Paid,
-        E::Shipped { tracking_number: "WB1".into() },
-        E::Delivered,
-        E::CancellationRequested { reason: CancelReason::ReservationExpired },
-        E::Cancelled { reason: CancelReason::Customer },
-    ];
-    let name = |event: &OrderEvent| match event {
-        E::Placed(_) => "placed",
-        E::StockNoted => "stock",
-        E::PaymentNoted => "payment",
-        E::Confirmed { .. } => "confirmed",
-        E::Paid => "paid",
-        E::Shipped { .. } => "shipped",
-        E::Delivered => "delivered",
-        E::CancellationRequested { .. } => "cancellation-requested",
-        E::Cancelled { .. } => "cancelled",
-    };
-    events.into_iter().map(|event| (name(&event), event)).collect()
-}
-
-fn states() -> Vec<State> {
-    let either = [false, true];
-    let tracking_number = || "WB0".to_owned();
-    let placed = [(false, false), (false, true), (true, false), (true, true)];
-    let mut states: Vec<State> = placed.map(|(stock, payment)| S::Placed { stock, payment }).into();
-    for cancelling in [None, Some(CancelReason::Customer)] {
-        states.extend(either.map(|paid| S::Confirmed { paid, cancelling }));
-    }
-    states.extend(either.map(|paid| S::Shipped { paid, tracking_number: tracking_number() }));
-    states.extend(either.map(|paid| S::Delivered { paid, tracking_number: tracking_number() }));
-    states.extend(either.map(|paid| S::Cancelled { paid, reason: CancelReason::OutOfStock }));
-    states
-}
+use super::{
+    every::{events, example, states, words},
+    *,
+};
 
 fn order(state: State) -> Order {
-    Order { version: 7, sequence: 4, placed: example(2).0, state }
+    Order { version: 7, sequence: 4, state, ..Order::begin(example(2).0) }
 }
 
 #[test]
 fn every_event_counts_and_moves_the_state_as_listed() {
     let mut table = String::new();
     for state in states() {
-        table.push_str(&format!("{state:?}\n"));
-        for (name, event) in events() {
+        table.push_str(&format!("{}\n", words(&state)));
+        for event in events() {
             let mut order = order(state.clone());
             order.evolve(&event);
-            assert_eq!(order.version, 8, "{name} in {state:?}");
-            assert_eq!(order.sequence, 4 + i64::from(event.is_published()), "{name} in {state:?}");
-            assert_eq!(order.published(&event).is_some(), event.is_published(), "{name} in {state:?}");
+            assert_eq!(order.version, 8, "{event:?} in {state:?}");
+            assert_eq!(order.sequence, 4 + i64::from(event.is_published()), "{event:?} in {state:?}");
+            assert_eq!(order.published(&event).is_some(), event.is_published(), "{event:?} in {state:?}");
             if order.state != state {
-                table.push_str(&format!("    {name} -> {:?}\n", order.state));
+                let because = match &event {
+                    E::Cancelled { reason, .. } | E::CancellationRequested { reason, .. } => {
+                        format!(" {reason:?}")
+                    }
+                    _ => String::new(),
+                };
+                let name = event.stored_type().split('.').next().unwrap();
+                let line = format!("    {name}{because} -> {}\n", words(&order.state));
+                // With or without a time it is the same.
+                if !table.ends_with(&line) {
+                    table.push_str(&line);
+                }
             }
         }
     }
     expect![[r#"
-        Placed { stock: false, payment: false }
-            stock -> Placed { stock: true, payment: false }
-            payment -> Placed { stock: false, payment: true }
-            confirmed -> Confirmed { paid: false, cancelling: None }
-            cancelled -> Cancelled { paid: false, reason: Customer }
-        Placed { stock: false, payment: true }
-            stock -> Placed { stock: true, payment: true }
-            confirmed -> Confirmed { paid: false, cancelling: None }
-            cancelled -> Cancelled { paid: false, reason: Customer }
-        Placed { stock: true, payment: false }
-            payment -> Placed { stock: true, payment: true }
-            confirmed -> Confirmed { paid: false, cancelling: None }
-            cancelled -> Cancelled { paid: false, reason: Customer }
-        Placed { stock: true, payment: true }
-            confirmed -> Confirmed { paid: false, cancelling: None }
-            cancelled -> Cancelled { paid: false, reason: Customer }
-        Confirmed { paid: false, cancelling: None }
-            paid -> Confirmed { paid: true, cancelling: None }
-            shipped -> Shipped { paid: false, tracking_number: "WB1" }
-            cancellation-requested -> Confirmed { paid: false, cancelling: Some(ReservationExpired) }
-            cancelled -> Cancelled { paid: false, reason: Customer }
-        Confirmed { paid: true, cancelling: None }
-            shipped -> Shipped { paid: true, tracking_number: "WB1" }
-            cancellation-requested -> Confirmed { paid: true, cancelling: Some(ReservationExpired) }
-            cancelled -> Cancelled { paid: true, reason: Customer }
-        Confirmed { paid: false, cancelling: Some(Customer) }
-            paid -> Confirmed { paid: true, cancelling: Some(Customer) }
-            shipped -> Shipped { paid: false, tracking_number: "WB1" }
-            cancellation-requested -> Confirmed { paid: false, cancelling: Some(ReservationExpired) }
-            cancelled -> Cancelled { paid: false, reason: Customer }
-        Confirmed { paid: true, cancelling: Some(Customer) }
-            shipped -> Shipped { paid: true, tracking_number: "WB1" }
-            cancellation-requested -> Confirmed { paid: true, cancelling: Some(ReservationExpired) }
-            cancelled -> Cancelled { paid: true, reason: Customer }
-        Shipped { paid: false, tracking_number: "WB0" }
-            paid -> Shipped { paid: true, tracking_number: "WB0" }
-            delivered -> Delivered { paid: false, tracking_number: "WB0" }
-        Shipped { paid: true, tracking_number: "WB0" }
-            delivered -> Delivered { paid: true, tracking_number: "WB0" }
-        Delivered { paid: false, tracking_number: "WB0" }
-            paid -> Delivered { paid: true, tracking_number: "WB0" }
-        Delivered { paid: true, tracking_number: "WB0" }
-        Cancelled { paid: false, reason: OutOfStock }
-        Cancelled { paid: true, reason: OutOfStock }
+        placed
+            stock-noted -> placed, stock
+            payment-noted -> placed, payment
+            confirmed -> confirmed
+            cancelled Customer -> cancelled
+            cancelled ReservationExpired -> cancelled, stock done
+        placed, stock
+            payment-noted -> placed, stock, payment
+            confirmed -> confirmed
+            cancelled Customer -> cancelled, stock pending
+            cancelled ReservationExpired -> cancelled, stock done
+        placed, payment
+            stock-noted -> placed, stock, payment
+            confirmed -> confirmed
+            cancelled Customer -> cancelled, money pending
+            cancelled ReservationExpired -> cancelled, stock done, money pending
+        placed, stock, payment
+            confirmed -> confirmed
+            cancelled Customer -> cancelled, stock pending, money pending
+            cancelled ReservationExpired -> cancelled, stock done, money pending
+        confirmed
+            paid -> confirmed, paid
+            shipped -> shipped
+            cancellation-requested Customer -> confirmed, cancelling
+            cancellation-requested ReservationExpired -> confirmed, cancelling, stock back
+            cancelled Customer -> cancelled, stock pending, money pending
+            cancelled ReservationExpired -> cancelled, stock done, money pending
+        confirmed, paid
+            shipped -> shipped, paid
+            cancellation-requested Customer -> confirmed, paid, cancelling
+            cancellation-requested ReservationExpired -> confirmed, paid, cancelling, stock back
+            cancelled Customer -> cancelled, paid, stock pending, money pending
+            cancelled ReservationExpired -> cancelled, paid, stock done, money pending
+        confirmed, cancelling
+            paid -> confirmed, paid, cancelling
+            shipped -> shipped
+            cancellation-requested ReservationExpired -> confirmed, cancelling, stock back
+            cancelled Customer -> cancelled, stock pending, money pending
+            cancelled ReservationExpired -> cancelled, stock done, money pending
+            stock-returned -> confirmed, cancelling, stock back
+        confirmed, paid, cancelling
+            shipped -> shipped, paid
+            cancellation-requested ReservationExpired -> confirmed, paid, cancelling, stock back
+            cancelled Customer -> cancelled, paid, stock pending, money pending
+            cancelled ReservationExpired -> cancelled, paid, stock done, money pending
+            stock-returned -> confirmed, paid, cancelling, stock back
+        confirmed, cancelling, stock back
+            paid -> confirmed, paid, cancelling, stock back
+            shipped -> shipped
+            cancellation-requested Customer -> confirmed, cancelling
+            cancellation-requested ReservationExpired -> confirmed, cancelling, stock back
+            cancelled Customer -> cancelled, stock done, money pending
+            cancelled ReservationExpired -> cancelled, stock done, money pending
+        confirmed, paid, cancelling, stock back
+            shipped -> shipped, paid
+            cancellation-requested Customer -> confirmed, paid, cancelling
+            cancellation-requested ReservationExpired -> confirmed, paid, cancelling, stock back
+            cancelled Customer -> cancelled, paid, stock done, money pending
+            cancelled ReservationExpired -> cancelled, paid, stock done, money pending
+        shipped
+            paid -> shipped, paid
+            delivered -> delivered
+        shipped, paid
+            delivered -> delivered, paid
+        delivered
+            paid -> delivered, paid
+        delivered, paid
+        cancelled
+            stock-noted -> cancelled, stock pending
+            payment-noted -> cancelled, money pending
+            stock-returned -> cancelled, stock done
+            money-returned -> cancelled, money done
+        cancelled, paid
+            stock-noted -> cancelled, paid, stock pending
+            payment-noted -> cancelled, paid, money pending
+            stock-returned -> cancelled, paid, stock done
+            money-returned -> cancelled, paid, money done
+        cancelled, money pending
+            stock-noted -> cancelled, stock pending, money pending
+            stock-returned -> cancelled, stock done, money pending
+            money-returned -> cancelled, money done
+        cancelled, paid, money pending
+            stock-noted -> cancelled, paid, stock pending, money pending
+            stock-returned -> cancelled, paid, stock done, money pending
+            money-returned -> cancelled, paid, money done
+        cancelled, money done
+            stock-noted -> cancelled, stock pending, money done
+            stock-returned -> cancelled, stock done, money done
+        cancelled, paid, money done
+            stock-noted -> cancelled, paid, stock pending, money done
+            stock-returned -> cancelled, paid, stock done, money done
+        cancelled, stock pending
+            payment-noted -> cancelled, stock pending, money pending
+            stock-returned -> cancelled, stock done
+            money-returned -> cancelled, stock pending, money done
+        cancelled, paid, stock pending
+            payment-noted -> cancelled, paid, stock pending, money pending
+            stock-returned -> cancelled, paid, stock done
+            money-returned -> cancelled, paid, stock pending, money done
+        cancelled, stock pending, money pending
+            stock-returned -> cancelled, stock done, money pending
+            money-returned -> cancelled, stock pending, money done
+        cancelled, paid, stock pending, money pending
+            stock-returned -> cancelled, paid, stock done, money pending
+            money-returned -> cancelled, paid, stock pending, money done
+        cancelled, stock pending, money done
+            stock-returned -> cancelled, stock done, money done
+        cancelled, paid, stock pending, money done
+            stock-returned -> cancelled, paid, stock done, money done
+        cancelled, stock done
+            payment-noted -> cancelled, stock done, money pending
+            money-returned -> cancelled, stock done, money done
+        cancelled, paid, stock done
+            payment-noted -> cancelled, paid, stock done, money pending
+            money-returned -> cancelled, paid, stock done, money done
+        cancelled, stock done, money pending
+            money-returned -> cancelled, stock done, money done
+        cancelled, paid, stock done, money pending
+            money-returned -> cancelled, paid, stock done, money done
+        cancelled, stock done, money done
+        cancelled, paid, stock done, money done
     "#]]
     .assert_eq(&table);
 }
@@ -125,13 +167,13 @@ fn every_event_counts_and_moves_the_state_as_listed() {
 #[test]
 fn an_order_begins_with_one_published_event() {
     let order = Order::begin(example(2).0);
-    assert_eq!((order.version, order.sequence, order.is_paid()), (1, 1, false));
+    assert_eq!((order.version, order.sequence), (1, 1));
 }
 
 #[test]
 fn stored_forms_are_read_as_they_were_written() {
     let mut table = String::new();
-    for (_, event) in events() {
+    for event in events() {
         let (stored_type, data) = (event.stored_type(), event.stored_data());
         assert_eq!(OrderEvent::from_stored(stored_type, &data), Ok(event));
         if stored_type != "placed.v2" {
@@ -140,13 +182,18 @@ fn stored_forms_are_read_as_they_were_written() {
     }
     expect![[r#"
         stock-noted.v1 {}
+        stock-noted.v1 {"expires_at":"2025-08-19T10:30:00Z"}
         payment-noted.v1 {}
         confirmed.v1 {"at":"2025-08-19T09:30:00.123456Z"}
         paid.v1 {}
         shipped.v1 {"tracking_number":"WB1"}
         delivered.v1 {}
+        cancellation-requested.v1 {"reason":"customer","note":"ordered twice"}
         cancellation-requested.v1 {"reason":"reservation-expired"}
-        cancelled.v1 {"reason":"customer"}
+        cancelled.v1 {"reason":"customer","note":"ordered twice"}
+        cancelled.v1 {"reason":"reservation-expired"}
+        stock-returned.v1 {}
+        money-returned.v1 {}
     "#]]
     .assert_eq(&table);
 }
@@ -169,7 +216,28 @@ fn what_was_never_stored_is_an_error() {
         ("shipped.v1", r#"{"tracking_number": 1}"#),
         ("cancelled.v1", r#"{"reason": "boredom"}"#),
         ("cancelled.v1", "not JSON"),
+        ("stock-noted.v1", r#"{"expires_at": "soon"}"#),
+        ("cancelled.v1", r#"{"reason": "customer", "note": 1}"#),
     ] {
         assert!(OrderEvent::from_stored(stored_type, data).is_err(), "{stored_type} {data}");
+    }
+}
+
+/// When the reservation runs out is known once the stock is noted, and told when the order is confirmed: by then
+/// the payment may have been noted first.
+#[test]
+fn a_confirmation_says_until_when_the_stock_is_reserved() {
+    let until = Some(datetime!(2025-08-19 10:30 UTC));
+    let confirmed = E::Confirmed { at: datetime!(2025-08-19 09:30 UTC) };
+    for expires_at in [until, None] {
+        for noted in
+            [[E::StockNoted { expires_at }, E::PaymentNoted], [E::PaymentNoted, E::StockNoted { expires_at }]]
+        {
+            let mut order = Order::begin(example(2).0);
+            noted.iter().for_each(|it| order.evolve(it));
+            order.evolve(&confirmed);
+            let Some(Published::Confirmed(published)) = order.published(&confirmed) else { panic!() };
+            assert_eq!(published.stock_expires_at, expires_at);
+        }
     }
 }
