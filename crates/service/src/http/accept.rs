@@ -1,20 +1,28 @@
 use std::net::SocketAddr;
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::{HeaderValue, header};
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::Readiness;
 
 /// For the requests in flight when the stop begins; whoever is still sending its headers then is cut off.
 const STOP: Duration = Duration::from_secs(5);
+/// How long a connection that was taken and has brought no request yet is waited for in the stop: whoever has just
+/// connected is about to ask, and does not expect to have to ask again.
+const FIRST_REQUEST: Duration = Duration::from_secs(1);
+/// The same for one that has served before: its next request may be on its way.
+const NEXT_REQUEST: Duration = Duration::from_millis(100);
 /// For a request's headers, and for an idle connection.
 const HEADERS: Duration = Duration::from_secs(30);
 /// After an error that is not the client's: mostly that the process is out of file descriptors.
@@ -49,9 +57,23 @@ pub async fn listen(
         }
     }
     readiness.draining();
-    drop(listener);
+    for stream in backlog(listener)? {
+        connections.spawn(connection(stream, app.clone(), shutdown.clone()));
+    }
     drain(name, addr, connections).await;
     Ok(())
+}
+
+/// Ends the listening, and returns the connections that the kernel had taken for us already: it would reset them.
+fn backlog(listener: TcpListener) -> anyhow::Result<Vec<TcpStream>> {
+    let listener = listener.into_std()?;
+    let mut streams = Vec::new();
+    // It does not block; when there are no more, that is an error of its kind.
+    while let Ok((stream, _)) = listener.accept() {
+        stream.set_nonblocking(true)?;
+        streams.push(TcpStream::from_std(stream)?);
+    }
+    Ok(streams)
 }
 
 async fn drain(name: &'static str, addr: SocketAddr, mut connections: JoinSet<()>) {
@@ -62,22 +84,46 @@ async fn drain(name: &'static str, addr: SocketAddr, mut connections: JoinSet<()
     }
 }
 
+/// Serves one connection. In a stop every answer says that it is the last one (RFC 9112, 9.6), and a connection
+/// without a request is closed only after a moment: at once, that would cut off requests that have been sent and not
+/// been read yet.
 async fn connection(stream: TcpStream, app: Router, shutdown: CancellationToken) {
     // Small responses must not wait for the client's delayed acknowledgement.
     let _ = stream.set_nodelay(true);
+    let (app, asked) = (TowerToHyperService::new(app), AtomicBool::new(false));
+    let service = service_fn(|request| {
+        asked.store(true, Ordering::Relaxed);
+        let (answer, stopping) = (app.call(request), shutdown.clone());
+        async move {
+            let mut answer = answer.await?;
+            if stopping.is_cancelled() {
+                answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, std::convert::Infallible>(answer)
+        }
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADERS)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(app));
+        .serve_connection(TokioIo::new(stream), service);
     let mut connection = pin!(connection);
     let outcome = tokio::select! {
         outcome = connection.as_mut() => outcome,
-        () = shutdown.cancelled() => {
+        () = last_call(&shutdown, &asked) => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
     };
     if let Err(error) = outcome {
         tracing::debug!(%error, "a connection broke");
+    }
+}
+
+/// Returns when the stop has begun and no request is to be expected any more.
+async fn last_call(shutdown: &CancellationToken, asked: &AtomicBool) {
+    shutdown.cancelled().await;
+    sleep(NEXT_REQUEST).await;
+    if !asked.load(Ordering::Relaxed) {
+        sleep(FIRST_REQUEST - NEXT_REQUEST).await;
     }
 }

@@ -21,6 +21,50 @@ async fn a_request_in_flight_finishes_and_no_new_one_is_let_in() {
     assert!(TcpStream::connect(it.addr).await.is_err());
 }
 
+/// The runtime has one thread, and nothing is awaited: the server cannot have taken these when the stop begins.
+#[tokio::test]
+async fn connections_that_wait_to_be_taken_are_served() {
+    let it = harness::default().await;
+    let waiting: Vec<_> = (0..20).map(|_| std::net::TcpStream::connect(it.addr).unwrap()).collect();
+    it.shutdown.cancel();
+    for mut stream in waiting {
+        std::io::Write::write_all(&mut stream, b"GET /pages HTTP/1.1\r\nhost: it\r\n\r\n").unwrap();
+        stream.set_nonblocking(true).unwrap();
+        let answer = read_answer(TcpStream::from_std(stream).unwrap()).await;
+        assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
+    }
+    it.stopped.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn who_has_connected_before_the_stop_may_still_ask() {
+    let it = harness::default().await;
+    let mut stream = TcpStream::connect(it.addr).await.unwrap();
+    // Taken by now: a later one has been answered.
+    assert_eq!(get(it.addr, "/pages").await.status, 200);
+    it.shutdown.cancel();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    stream.write_all(b"GET /pages HTTP/1.1\r\nhost: it\r\n\r\n").await.unwrap();
+    let answer = read_answer(stream).await;
+    assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
+    it.stopped.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_request_on_its_way_over_a_kept_connection_is_answered() {
+    let it = harness::default().await;
+    let mut stream = TcpStream::connect(it.addr).await.unwrap();
+    let request = b"GET /pages HTTP/1.1\r\nhost: it\r\n\r\n";
+    stream.write_all(request).await.unwrap();
+    assert_ne!(stream.read(&mut [0; 1024]).await.unwrap(), 0);
+    it.shutdown.cancel();
+    // The server is at its stop before it reads.
+    assert_eq!(stream.try_write(request).unwrap(), request.len());
+    let answer = read_answer(stream).await;
+    assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
+    it.stopped.await.unwrap().unwrap();
+}
+
 #[tokio::test]
 async fn an_idle_connection_does_not_hold_the_stop() {
     let it = harness::default().await;
