@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail as its assertions do")]
 
+mod admin;
 mod harness;
+mod notes;
 mod operations;
 mod process;
 mod rejections;

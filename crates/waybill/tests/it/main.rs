@@ -1,6 +1,7 @@
 //! The real binary, as an operator runs it.
 
 mod compose;
+mod dead_letters;
 mod dev;
 mod topics;
 mod up;

@@ -30,6 +30,17 @@ fn wrong_usage_is_2_and_says_what_is_wrong() {
     check(&["orders", "list", "--order-url", "localhost"], 2, "--order-url");
     check(&["up", "--native", "--compose"], 2, "cannot be used with");
     check(&["up", "--name", "../x"], 2, "out of a-z");
+    check(&["dead-letters", "show", "17"], 2, "--service");
+    check(&["dead-letters", "redrive"], 2, "<ID|--key <KEY>|--type <TYPE>|--all>");
+    check(&["dead-letters", "redrive", "17"], 2, "--service");
+    check(&["dead-letters", "redrive", "--all", "--key", "a"], 2, "cannot be used with");
+    check(&["dead-letters", "redrive", "--all", "--actor", "two words"], 2, "visible ASCII");
+    let discard = ["dead-letters", "discard", "--service", "order"];
+    check(&[&discard[..], &["17"]].concat(), 2, "--reason");
+    check(&[&discard[..], &["17", "--reason", " "]].concat(), 2, "it must say why");
+    check(&[&discard[..], &["--all", "--reason", "x"]].concat(), 2, "unexpected argument '--all'");
+    check(&["dead-letters", "list", "--service", "psp"], 2, "order, inventory, payment, shipping");
+    check(&["dead-letters", "list", "--status", "gone"], 2, "poison, waiting");
     check(&["dev", "--bus", "pigeon"], 2, "[possible values: kafka, memory]");
     check_with(&["up", "--native"], &[("KAFKA_PORT", "none")], 2, "--kafka-port");
     check_with(&["up"], &[("WAYBILL_RUNTIME", "podman")], 2, "native, compose");
@@ -53,8 +64,14 @@ fn nobody_there_is_3_in_one_line() {
         &["orders", "watch", id],
         &["orders", "cancel", id],
         &["products", "seed"],
+        &["dead-letters", "list", "--service", "order"],
+        &["dead-letters", "show", "17", "--service", "order"],
+        &["dead-letters", "redrive", "--all", "--service", "order"],
+        &["dead-letters", "discard", "17", "--service", "order", "--reason", "x"],
+        &["dead-letters", "actions", "--service", "order"],
     ] {
-        let variables = [("ORDER_URL", url.as_str()), ("INVENTORY_URL", url.as_str())];
+        let variables =
+            [("ORDER_URL", url.as_str()), ("INVENTORY_URL", url.as_str()), ("ORDER_ADMIN_URL", url.as_str())];
         check_with(args, &variables, 3, &format!("nobody answers at {url}"));
         assert_eq!(run(waybill(args).envs(variables)).err.lines().count(), 1, "{args:?}");
     }
