@@ -1,5 +1,6 @@
 use std::fmt;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use clap::builder::NonEmptyStringValueParser;
 
@@ -60,6 +61,37 @@ pub struct Config {
     /// Most inputs that one transaction takes.
     #[arg(long, env = "BATCH_SIZE", default_value_t = 500, value_parser = within::<1, 10_000>)]
     pub batch_size: usize,
+
+    /// Rows waiting to be published above which new work is answered with 503.
+    #[arg(long, env = "OUTBOX_LIMIT", default_value_t = 500_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub outbox_limit: u64,
+
+    /// Seconds for which the answers to requests with an idempotency key are remembered.
+    #[arg(
+        long,
+        env = "IDEMPOTENCY_KEY_TTL_SECS",
+        default_value_t = 24 * 3_600,
+        value_parser = clap::value_parser!(u64).range(1..=10 * 366 * 24 * 3_600)
+    )]
+    pub idempotency_key_ttl_secs: u64,
+
+    /// How often a dead letter is tried again by itself; 0: an operator says when.
+    #[arg(long, env = "REDRIVE_ATTEMPTS", default_value_t = 0)]
+    pub redrive_attempts: u16,
+
+    /// Seconds before a dead letter is tried again by itself: twice as many each time, an hour at the most.
+    #[arg(long, env = "REDRIVE_AFTER_SECS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
+    pub redrive_after_secs: u64,
+}
+
+impl Config {
+    /// What is done about dead letters without an operator.
+    pub(crate) fn auto_redrive(&self) -> Option<engine::AutoRedrive> {
+        (self.redrive_attempts > 0).then(|| engine::AutoRedrive {
+            attempts: self.redrive_attempts.into(),
+            after: Duration::from_secs(self.redrive_after_secs),
+        })
+    }
 }
 
 /// Without the database URL: it holds a password, and configurations end up in logs.
@@ -73,6 +105,8 @@ impl fmt::Debug for Config {
             .field("instance_id", &self.instance_id)
             .field("workers", &self.workers)
             .field("batch_size", &self.batch_size)
+            .field("outbox_limit", &self.outbox_limit)
+            .field("idempotency_key_ttl_secs", &self.idempotency_key_ttl_secs)
             .finish_non_exhaustive()
     }
 }
@@ -126,6 +160,8 @@ mod tests {
             ["--topic-prefix", ""],
             ["--workers", "0"],
             ["--batch-size", "many"],
+            ["--outbox-limit", "0"],
+            ["--idempotency-key-ttl-secs", "0"],
             ["--http-addr", "localhost"],
             ["--admin-addr", "8090"],
             ["--instance-id", ""],

@@ -66,7 +66,7 @@ where
         .max_connections(POOL)
         .acquire_timeout(Duration::from_secs(2))
         .connect_lazy_with(options.clone());
-    let traced = telemetry::traced();
+    let (traced, auto_redrive) = (telemetry::traced(), config.auto_redrive());
     let engine = Engine::new(
         parts.decider,
         parts.outside,
@@ -78,9 +78,11 @@ where
             reads: parts.reads,
             workers: config.workers,
             batch_size: config.batch_size,
+            outbox_limit: config.outbox_limit,
+            idempotency_key_ttl: Duration::from_secs(config.idempotency_key_ttl_secs),
             instance_id: config.instance_id,
             traced,
-            auto_redrive: None,
+            auto_redrive,
         },
     );
     let readiness = readiness(&engine.health());
@@ -169,6 +171,7 @@ pub fn rejected<R>(rejected: Rejected<R>, refusal: impl FnOnce(R) -> Problem) ->
             Problem::unprocessable("this Idempotency-Key was used for a request with another body")
         }
         Rejected::Overloaded => Problem::unavailable("too many requests are waiting", 1),
+        Rejected::Congested => Problem::unavailable("too much waits to be published", 5),
         Rejected::Unavailable => Problem::unavailable("the database is not available", 2),
         Rejected::Failed(error) => {
             tracing::error!(error, "a command cannot be carried out");
