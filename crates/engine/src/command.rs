@@ -19,6 +19,8 @@ use crate::{
     deadline::DeadlineId,
     decider::{Cause, Decider},
     idempotency::IdempotencyKey,
+    metrics::Metrics,
+    shedding::Valve,
     unit::{Item, Origin, Outcome, Unit},
 };
 
@@ -31,6 +33,9 @@ pub enum Rejected<R> {
     KeyReused,
     /// The queue is full: try again later.
     Overloaded,
+    /// More waits to be published than may: nothing new is begun until that is less. What ends or undoes
+    /// something is carried out.
+    Congested,
     /// The database is away, or the service is stopping. Whether the command was carried out is not known;
     /// asked again under the same idempotency key it is carried out once.
     Unavailable,
@@ -48,18 +53,21 @@ pub(crate) struct Submission<D: Decider> {
 /// Where commands are submitted; cheap to clone.
 pub struct Commands<D: Decider> {
     queue: mpsc::Sender<Submission<D>>,
+    valve: Valve,
+    metrics: Metrics,
 }
 
 impl<D: Decider> Clone for Commands<D> {
     fn clone(&self) -> Self {
-        Self { queue: self.queue.clone() }
+        let Self { queue, valve, metrics } = self;
+        Self { queue: queue.clone(), valve: valve.clone(), metrics: metrics.clone() }
     }
 }
 
 impl<D: Decider> Commands<D> {
-    pub(crate) fn new(depth: usize) -> (Self, mpsc::Receiver<Submission<D>>) {
+    pub(crate) fn new(depth: usize, valve: Valve, metrics: Metrics) -> (Self, mpsc::Receiver<Submission<D>>) {
         let (queue, submissions) = mpsc::channel(depth);
-        (Self { queue }, submissions)
+        (Self { queue, valve, metrics }, submissions)
     }
 
     /// Carries out a command and returns the decider's reply, once it is committed.
@@ -69,10 +77,17 @@ impl<D: Decider> Commands<D> {
         cause: Cause,
         key: Option<IdempotencyKey>,
     ) -> Result<D::Reply, Rejected<D::Refusal>> {
+        if self.valve.is_shut() && D::sheds(&input) {
+            count(&self.metrics, "congested");
+            return Err(Rejected::Congested);
+        }
         let item = Item { origin: Origin::Command { key }, input: Ok(Some(input)), cause };
         let (answer, answered) = oneshot::channel();
         self.queue.try_send(Submission { item, answer }).map_err(|error| match error {
-            TrySendError::Full(_) => Rejected::Overloaded,
+            TrySendError::Full(_) => {
+                count(&self.metrics, "overloaded");
+                Rejected::Overloaded
+            }
             TrySendError::Closed(_) => Rejected::Unavailable,
         })?;
         let reply = answered.await.unwrap_or(Err(Rejected::Unavailable))?;
@@ -170,10 +185,14 @@ async fn carry_out<D: Decider>(
             Ok(_) => "done",
             Err(Rejected::Refused(_) | Rejected::KeyReused) => "refused",
             Err(Rejected::Failed(_)) => "failed",
-            Err(Rejected::Overloaded | Rejected::Unavailable) => "unavailable",
+            Err(Rejected::Overloaded | Rejected::Congested | Rejected::Unavailable) => "unavailable",
         };
-        unit.metrics.commands.add(1, &[unit.metrics.service.clone(), KeyValue::new("outcome", named)]);
+        count(&unit.metrics, named);
         let _ = answer.send(outcome);
     }
     result.is_ok()
+}
+
+fn count(metrics: &Metrics, outcome: &'static str) {
+    metrics.commands.add(1, &[metrics.service.clone(), KeyValue::new("outcome", outcome)]);
 }

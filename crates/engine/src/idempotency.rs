@@ -1,8 +1,8 @@
 //! Idempotency keys of commands: the answer is kept in the transaction that did the work.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
-use sqlx::{PgConnection, Row};
+use sqlx::{PgConnection, PgPool, Row};
 
 /// A client's name for one piece of work, and a digest of what was asked under it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,4 +47,19 @@ pub(crate) async fn save(tx: &mut PgConnection, used: &[(&IdempotencyKey, String
     .execute(tx)
     .await?;
     Ok(())
+}
+
+/// Forgets up to `limit` keys that are older than `ttl`; returns how many.
+pub(crate) async fn forget(pool: &PgPool, ttl: Duration, limit: i64) -> sqlx::Result<u64> {
+    let forgotten = sqlx::query(
+        "delete from engine.idempotency_key where idempotency_key in
+             (select idempotency_key from engine.idempotency_key
+              where created_at < statement_timestamp() - make_interval(secs => $1)
+              order by created_at limit $2 for update skip locked)",
+    )
+    .bind(ttl.as_secs_f64())
+    .bind(limit)
+    .execute(pool)
+    .await?;
+    Ok(forgotten.rows_affected())
 }

@@ -21,6 +21,7 @@ mod decider;
 mod effect;
 mod fault;
 mod health;
+mod housekeeping;
 mod idempotency;
 mod inbox;
 mod metrics;
@@ -29,6 +30,7 @@ mod outbox;
 mod redrive;
 mod relay;
 mod run;
+mod shedding;
 mod trace;
 mod unit;
 

@@ -21,7 +21,14 @@ pub(crate) struct Metrics {
     pub(crate) outbox_pending: Gauge<u64>,
     pub(crate) outbox_oldest_age: Gauge<f64>,
     pub(crate) dead_letters: Gauge<u64>,
+    pub(crate) parked_keys: Gauge<u64>,
     pub(crate) effects_pending: Gauge<u64>,
+    pub(crate) effects_failing: Gauge<u64>,
+    pub(crate) effects_oldest_age: Gauge<f64>,
+    pub(crate) breaker_open: Gauge<u64>,
+    pub(crate) deadlines_unknown: Gauge<u64>,
+    pub(crate) deadlines_overdue: Gauge<f64>,
+    pub(crate) shedding: Gauge<u64>,
     pub(crate) relay_leads: Gauge<u64>,
 }
 
@@ -30,6 +37,7 @@ impl Metrics {
         let meter = global::meter("waybill");
         let counter = |name, description| meter.u64_counter(name).with_description(description).build();
         let gauge = |name, description| meter.u64_gauge(name).with_description(description).build();
+        let seconds = |name, description| meter.f64_gauge(name).with_description(description).build();
         Self {
             service: KeyValue::new("service", service),
             consumed: counter("waybill_events_consumed", "Events applied, by type."),
@@ -55,12 +63,28 @@ impl Metrics {
                 .with_boundaries(vec![0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0])
                 .build(),
             outbox_pending: gauge("waybill_outbox_pending", "Rows to be relayed; counted up to 100,000."),
-            outbox_oldest_age: meter
-                .f64_gauge("waybill_outbox_oldest_age_seconds")
-                .with_description("Age of the oldest row to be relayed.")
-                .build(),
+            outbox_oldest_age: seconds(
+                "waybill_outbox_oldest_age_seconds",
+                "Age of the oldest row to be relayed.",
+            ),
             dead_letters: gauge("waybill_dead_letters", "Dead letters, by status and cause."),
+            parked_keys: gauge("waybill_parked_keys", "Keys whose messages wait behind a dead letter."),
             effects_pending: gauge("waybill_effects_pending", "Calls decided and not answered yet."),
+            effects_failing: gauge("waybill_effects_failing", "Calls made five times or more in vain."),
+            effects_oldest_age: seconds(
+                "waybill_effects_oldest_age_seconds",
+                "Age of the oldest call without an answer.",
+            ),
+            breaker_open: gauge("waybill_breaker_open", "1 while calls to the outside are held back."),
+            deadlines_unknown: gauge(
+                "waybill_deadlines_unknown",
+                "Deadlines that are due, of kinds that this service does not know.",
+            ),
+            deadlines_overdue: seconds(
+                "waybill_deadlines_overdue_seconds",
+                "How long ago the oldest deadline was due that is not taken.",
+            ),
+            shedding: gauge("waybill_shedding", "1 while new work is refused because the outbox is full."),
             relay_leads: gauge("waybill_relay_leads", "1 in the process whose relay is active."),
         }
     }

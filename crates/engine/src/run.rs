@@ -8,9 +8,7 @@ use std::{
 use bus::{Bus, topics};
 use events::Aggregate;
 use futures::future::BoxFuture;
-use opentelemetry::KeyValue;
-use sqlx::{PgPool, Row, postgres::PgConnectOptions};
-use time::OffsetDateTime;
+use sqlx::{PgPool, postgres::PgConnectOptions};
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
@@ -22,11 +20,12 @@ use crate::{
     decider::Decider,
     effect::{self, Call, Outside},
     health::{Health, Part},
-    inbox,
+    housekeeping::House,
     metrics::Metrics,
     mutant::Mutation,
     redrive::{AutoRedrive, DeadLetters, Redrive, Request},
     relay::Relay,
+    shedding::{Pressure, Valve},
     unit::Unit,
 };
 
@@ -46,6 +45,10 @@ pub struct Settings {
     pub workers: usize,
     /// The most inputs of one transaction.
     pub batch_size: usize,
+    /// Rows of the outbox above which nothing new is begun.
+    pub outbox_limit: u64,
+    /// For how long the answers to commands with an idempotency key are remembered.
+    pub idempotency_key_ttl: Duration,
     /// A name of this process that stays the same over restarts and that no other has.
     pub instance_id: Option<String>,
     /// Whether spans are recorded.
@@ -66,6 +69,7 @@ pub struct Engine<D: Decider, O> {
     unit: Arc<Unit<D>>,
     outside: Arc<O>,
     commands: Commands<D>,
+    valve: Valve,
     submissions: mpsc::Receiver<Submission<D>>,
     calls: mpsc::Receiver<Call>,
     dead_letters: DeadLetters,
@@ -79,18 +83,17 @@ const CALLS: usize = 4_096;
 /// Redrives that wait for the one under way.
 const REDRIVES: usize = 16;
 const PROBE_EVERY: Duration = Duration::from_secs(2);
-const GAUGES_EVERY: Duration = Duration::from_secs(5);
-const PARTITIONS_EVERY: Duration = Duration::from_secs(3_600);
 
 impl<D: Decider, O: Outside<Input = D::Input>> Engine<D, O> {
     /// Nothing runs until the [`tasks`](Self::tasks) are spawned. The schema is to be
     /// [migrated](crate::migrate) before.
     pub fn new(decider: D, outside: O, settings: Settings) -> Self {
-        let (commands, submissions) = Commands::new(COMMANDS);
+        let (metrics, valve) = (Metrics::new(D::SERVICE), Valve::default());
+        let (commands, submissions) = Commands::new(COMMANDS, valve.clone(), metrics.clone());
         let (call_sender, calls) = mpsc::channel(CALLS);
         let unit = Unit {
             decider,
-            metrics: Metrics::new(D::SERVICE),
+            metrics,
             health: Health::new(settings.workers),
             traced: settings.traced,
             mutation: Mutation::default(),
@@ -101,7 +104,7 @@ impl<D: Decider, O: Outside<Input = D::Input>> Engine<D, O> {
         let (requests, redrives) = mpsc::channel(REDRIVES);
         let dead_letters = DeadLetters { consumer: D::SERVICE, pool: settings.pool.clone(), requests };
         let (unit, outside) = (Arc::new(unit), Arc::new(outside));
-        Self { settings, unit, outside, commands, submissions, calls, dead_letters, redrives }
+        Self { settings, unit, outside, commands, valve, submissions, calls, dead_letters, redrives }
     }
 
     /// Takes a defence out, for a test that is to see it missing.
@@ -134,8 +137,17 @@ impl<D: Decider, O: Outside<Input = D::Input>> Engine<D, O> {
         }
         task("relay", Box::pin(self.relay(shutdown.clone())));
         task("probe", Box::pin(self.probe(shutdown.clone())));
-        task("housekeeping", Box::pin(self.keep_house(shutdown.clone())));
-        let Self { settings, unit, outside, commands, submissions, calls, redrives, .. } = self;
+        let Self { settings, unit, outside, commands, valve, submissions, calls, redrives, .. } = self;
+        let house = House {
+            pool: settings.pool.clone(),
+            metrics: unit.metrics.clone(),
+            deadlines: D::DEADLINES,
+            key_ttl: settings.idempotency_key_ttl,
+        };
+        task("housekeeping", endless(house.keep(shutdown.clone())));
+        let (pool, metrics) = (settings.pool.clone(), unit.metrics.clone());
+        let pressure = Pressure { pool, metrics, valve, limit: settings.outbox_limit };
+        task("pressure", endless(pressure.watch(shutdown.clone())));
         let redrive = Redrive {
             unit: unit.clone(),
             options: settings.options.clone(),
@@ -143,40 +155,14 @@ impl<D: Decider, O: Outside<Input = D::Input>> Engine<D, O> {
             auto: settings.auto_redrive,
             requests: redrives,
         };
-        let redriving = redrive.run(shutdown.clone());
-        task(
-            "redrive",
-            Box::pin(async move {
-                redriving.await;
-                Ok(())
-            }),
-        );
+        task("redrive", endless(redrive.run(shutdown.clone())));
         let due = deadline::watch(unit.clone(), settings.pool.clone(), commands.clone(), shutdown.clone());
-        task(
-            "deadlines",
-            Box::pin(async move {
-                due.await;
-                Ok(())
-            }),
-        );
+        task("deadlines", endless(due));
         let metrics = unit.metrics.clone();
         let worker = effect::Worker { outside, pool: settings.pool, commands, metrics, fresh: calls };
-        let performing = worker.run(shutdown.clone());
-        task(
-            "effects",
-            Box::pin(async move {
-                performing.await;
-                Ok(())
-            }),
-        );
+        task("effects", endless(worker.run(shutdown.clone())));
         let carrying_out = command::run(submissions, unit, settings.options, settings.batch_size, shutdown);
-        task(
-            "commands",
-            Box::pin(async move {
-                carrying_out.await;
-                Ok(())
-            }),
-        );
+        task("commands", endless(carrying_out));
         tasks
     }
 
@@ -258,27 +244,6 @@ impl<D: Decider, O: Outside<Input = D::Input>> Engine<D, O> {
             }
         }
     }
-
-    fn keep_house(
-        &self,
-        shutdown: CancellationToken,
-    ) -> impl Future<Output = Result<(), bus::Error>> + Send + use<D, O> {
-        let (pool, metrics) = (self.settings.pool.clone(), self.unit.metrics.clone());
-        async move {
-            let mut partitions = tokio::time::interval(PARTITIONS_EVERY);
-            let mut gauges = tokio::time::interval(GAUGES_EVERY);
-            loop {
-                let done = tokio::select! {
-                    () = shutdown.cancelled() => return Ok(()),
-                    _ = partitions.tick() => keep_inbox(&pool).await,
-                    _ = gauges.tick() => measure(&pool, &metrics).await,
-                };
-                if let Err(error) = done {
-                    tracing::debug!(%error, "housekeeping waits");
-                }
-            }
-        }
-    }
 }
 
 /// Waits until the broker answers and the topics are there; `false` when the service stops before.
@@ -296,31 +261,10 @@ async fn wait_for_topics(bus: &Bus, names: &[String], shutdown: &CancellationTok
     }
 }
 
-async fn keep_inbox(pool: &PgPool) -> sqlx::Result<()> {
-    let now = OffsetDateTime::now_utc();
-    inbox::create_partitions(pool, now).await?;
-    inbox::drop_partitions(pool, now).await
-}
-
-async fn measure(pool: &PgPool, metrics: &Metrics) -> sqlx::Result<()> {
-    let service = std::slice::from_ref(&metrics.service);
-    let outbox = sqlx::query(
-        "select count(*), coalesce(extract(epoch from clock_timestamp() - min(occurred_at)), 0)::float8
-         from (select occurred_at from engine.outbox order by outbox_id limit 100000) it",
-    )
-    .fetch_one(pool)
-    .await?;
-    metrics.outbox_pending.record(outbox.try_get::<i64, _>(0)? as u64, service);
-    metrics.outbox_oldest_age.record(outbox.try_get::<f64, _>(1)?.max(0.0), service);
-    let effects: i64 = sqlx::query_scalar("select count(*) from engine.effect").fetch_one(pool).await?;
-    metrics.effects_pending.record(effects as u64, service);
-    let letters = sqlx::query(
-        "select status, count(dead_letter_id) from (values ('poison'), ('waiting')) it (status)
-         left join engine.dead_letter using (status) group by status",
-    );
-    for row in letters.fetch_all(pool).await? {
-        let status = KeyValue::new("status", row.try_get::<String, _>(0)?);
-        metrics.dead_letters.record(row.try_get::<i64, _>(1)? as u64, &[metrics.service.clone(), status]);
-    }
-    Ok(())
+/// A task that ends only after its stop.
+fn endless(future: impl Future<Output = ()> + Send + 'static) -> BoxFuture<'static, Result<(), bus::Error>> {
+    Box::pin(async move {
+        future.await;
+        Ok(())
+    })
 }

@@ -64,6 +64,8 @@ impl Machine {
             reads: READS,
             workers: 1,
             batch_size: 500,
+            outbox_limit: 1_000_000,
+            idempotency_key_ttl: Duration::from_secs(24 * 3_600),
             instance_id: None,
             traced: false,
             auto_redrive: None,

@@ -77,6 +77,8 @@ impl Rig {
                 reads: READS,
                 workers: 1,
                 batch_size: 500,
+                outbox_limit: 1_000_000,
+                idempotency_key_ttl: Duration::from_secs(24 * 3_600),
                 instance_id: None,
                 traced: false,
                 auto_redrive: None,
