@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::{
     books::{Answer, Metadata},
     intent::{CancelReason, Intent, Refusal, State, Verb},
+    refund::{Refund, Status},
 };
 
 /// A request that was refused, without the intent that it was about.
@@ -78,8 +79,12 @@ pub(crate) fn render(answer: &Answer) -> serde_json::Result<(StatusCode, Vec<u8>
         Answer::Declined(intent) => {
             render_error(intent, &last_error(intent).unwrap_or_else(Problem::internal))
         }
-        Answer::Refunded { intent, number, amount, at } => {
-            Ok((StatusCode::OK, serde_json::to_vec(&RefundView::of(intent, *number, *amount, *at))?))
+        Answer::Refunded { intent, refund } => {
+            Ok((StatusCode::OK, serde_json::to_vec(&RefundView::of(intent, *refund))?))
+        }
+        Answer::Refused { refusal: Refusal::ServerError, .. } => {
+            let problem = Problem::internal();
+            Ok((problem.status, problem.body()?))
         }
         Answer::Refused { intent, refusal } => render_error(intent, &problem(intent, *refusal)),
     }
@@ -87,6 +92,17 @@ pub(crate) fn render(answer: &Answer) -> serde_json::Result<(StatusCode, Vec<u8>
 
 pub(crate) fn render_intent(intent: &Intent) -> serde_json::Result<Vec<u8>> {
     serde_json::to_vec(&IntentView::of(intent))
+}
+
+/// An intent's refunds as a list: the newest first, so many at most.
+pub(crate) fn render_refunds(
+    intent: &Intent,
+    refunds: &[Refund],
+    limit: usize,
+) -> serde_json::Result<Vec<u8>> {
+    let data = refunds.iter().rev().take(limit).map(|it| RefundView::of(intent, *it)).collect();
+    let has_more = refunds.len() > limit;
+    serde_json::to_vec(&ListView { object: "list", url: "/v1/refunds", has_more, data })
 }
 
 fn render_error(intent: &Intent, problem: &Problem) -> serde_json::Result<(StatusCode, Vec<u8>)> {
@@ -120,6 +136,7 @@ fn problem(intent: &Intent, refusal: Refusal) -> Problem {
         Refusal::AlreadyRefunded => {
             Problem::invalid("The charge has already been refunded.").code("charge_already_refunded")
         }
+        Refusal::ServerError => Problem::internal(),
     }
 }
 
@@ -220,12 +237,14 @@ struct RefundView<'a> {
     charge: String,
     created: i64,
     currency: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure_reason: Option<&'static str>,
     payment_intent: &'a str,
-    status: &'static str,
+    status: Status,
 }
 
 impl<'a> RefundView<'a> {
-    fn of(intent: &'a Intent, number: u32, amount: i64, at: i64) -> Self {
+    fn of(intent: &'a Intent, Refund { number, amount, at, status }: Refund) -> Self {
         let terms = &intent.terms;
         Self {
             id: format!("{}_{number}", related("re", &terms.id)),
@@ -234,10 +253,19 @@ impl<'a> RefundView<'a> {
             charge: related("ch", &terms.id),
             created: at,
             currency: &terms.currency,
+            failure_reason: (status == Status::Failed).then_some("expired_or_canceled_card"),
             payment_intent: &terms.id,
-            status: "succeeded",
+            status,
         }
     }
+}
+
+#[derive(Serialize)]
+struct ListView<'a> {
+    object: &'static str,
+    url: &'static str,
+    has_more: bool,
+    data: Vec<RefundView<'a>>,
 }
 
 /// The id of an intent's charge or refund: its own, under another prefix.

@@ -18,6 +18,7 @@ use crate::{
     intent::{Change, Command, Intent, Refusal, Terms},
     journal::{Journal, Outcome, Record},
     ledger::{Entry, Kind, Ledger},
+    refund::{Refund, Refunds, Status},
     token::{AfterWork, BeforeWork, Mishap, Token},
 };
 
@@ -26,6 +27,7 @@ pub(crate) struct Books {
     answers: HashMap<Arc<str>, Stored>,
     /// The keys whose first request failed before the work and that were not asked again yet.
     stumbled: HashSet<Arc<str>>,
+    refunds: Refunds,
     ledger: Ledger,
     journal: Journal,
 }
@@ -54,7 +56,7 @@ pub(crate) type Metadata = std::collections::BTreeMap<String, String>;
 pub(crate) enum Answer {
     Intent(Intent),
     Declined(Intent),
-    Refunded { intent: Intent, number: u32, amount: i64, at: i64 },
+    Refunded { intent: Intent, refund: Refund },
     Refused { intent: Intent, refusal: Refusal },
 }
 
@@ -80,6 +82,7 @@ impl Books {
             intents: HashMap::new(),
             answers: HashMap::new(),
             stumbled: HashSet::new(),
+            refunds: Refunds::default(),
             ledger: Ledger::default(),
             journal: Journal::in_memory(),
         };
@@ -152,6 +155,7 @@ impl Books {
     /// None if the record is about an intent that was never opened.
     fn apply(&mut self, record: Record) -> Option<Answer> {
         let Record { at, idempotency_key: key, fingerprint, payment_intent, outcome } = record;
+        self.settle(at);
         let answer = match outcome {
             Outcome::Opened { terms, declined } => {
                 if declined.is_none() {
@@ -167,10 +171,15 @@ impl Books {
                 if let Some((kind, amount)) = movement(change) {
                     self.ledger.enter(kind, amount, &intent.terms, key.clone(), at);
                 }
+                if let Some(refund) = change.refund() {
+                    self.refunds.enter(payment_intent, refund, key.clone(), at);
+                }
                 answer(intent.clone(), change)
             }
             Outcome::Refused(refusal) => {
-                Answer::Refused { intent: self.intents.get(&payment_intent)?.clone(), refusal }
+                let intent = self.intents.get_mut(&payment_intent)?;
+                intent.refused(refusal);
+                Answer::Refused { intent: intent.clone(), refusal }
             }
         };
         if let Some(key) = key {
@@ -180,11 +189,29 @@ impl Books {
         Some(answer)
     }
 
+    /// Enters the refunds that the bank has carried out by `now`. Nothing is written down for it: the journal says
+    /// when each was asked for, and that says when it is done, also after a restart.
+    fn settle(&mut self, now: OffsetDateTime) {
+        while let Some(done) = self.refunds.settled(now) {
+            if let Some(intent) = self.intents.get(&done.payment_intent) {
+                let terms = &intent.terms;
+                self.ledger.enter(Kind::Refund, done.amount, terms, done.idempotency_key, done.due);
+            }
+        }
+    }
+
     pub(crate) fn intent(&self, id: &str) -> Option<&Intent> {
         self.intents.get(id)
     }
 
-    pub(crate) fn entries(&self, order_id: Option<&str>) -> Vec<Entry> {
+    /// An intent with its refunds, the first one first; none if there is no such intent.
+    pub(crate) fn refunds(&mut self, intent: &str, now: OffsetDateTime) -> Option<(Intent, Vec<Refund>)> {
+        self.settle(now);
+        Some((self.intent(intent)?.clone(), self.refunds.of(intent).to_vec()))
+    }
+
+    pub(crate) fn entries(&mut self, order_id: Option<&str>, now: OffsetDateTime) -> Vec<Entry> {
+        self.settle(now);
         self.ledger.entries(order_id)
     }
 
@@ -194,19 +221,20 @@ impl Books {
     }
 }
 
-/// The money that a change moves; none if a declined intent is cancelled.
+/// The money that a change moves at once; none if a declined intent is cancelled.
 fn movement(change: Change) -> Option<(Kind, i64)> {
     match change {
         Change::Captured { amount } => Some((Kind::Capture, amount)),
         Change::Canceled { released: 0, .. } => None,
         Change::Canceled { released, .. } => Some((Kind::Cancel, released)),
-        Change::Refunded { amount, .. } => Some((Kind::Refund, amount)),
+        Change::Refunded { amount, status: Status::Succeeded, .. } => Some((Kind::Refund, amount)),
+        Change::Refunded { status: Status::Pending | Status::Failed, .. } => None,
     }
 }
 
 fn answer(intent: Intent, change: Change) -> Answer {
-    match change {
-        Change::Captured { .. } | Change::Canceled { .. } => Answer::Intent(intent),
-        Change::Refunded { number, amount, at } => Answer::Refunded { intent, number, amount, at },
+    match change.refund() {
+        Some(refund) => Answer::Refunded { intent, refund },
+        None => Answer::Intent(intent),
     }
 }

@@ -107,6 +107,18 @@ impl Form {
         Ok(Request::Change { payment_intent, command: Command::Refund { amount } })
     }
 
+    /// Whose refunds are to be listed, and how many of them.
+    pub(crate) fn refunds(mut self) -> Result<(String, usize), Problem> {
+        let payment_intent = self.required("payment_intent")?;
+        let limit = match self.amount("limit")?.map(usize::try_from) {
+            None => 10,
+            Some(Ok(limit @ 1..=100)) => limit,
+            Some(_) => return Err(Problem::invalid("The limit is between 1 and 100").param("limit")),
+        };
+        self.finish()?;
+        Ok((payment_intent, limit))
+    }
+
     fn required(&mut self, name: &'static str) -> Result<String, Problem> {
         self.0.remove(name).filter(|value| !value.is_empty()).ok_or_else(|| Problem::missing(name))
     }

@@ -3,6 +3,8 @@
 //! `/v1` asks for the key, as Stripe does; `/ledger` and the probes do not, since they are for those who run the
 //! tests and the stand-in listens on loopback.
 
+mod sent;
+
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -11,8 +13,8 @@ use std::{
 use axum::{
     Json, Router,
     body::{Body, Bytes},
-    extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Path, Query, Request, State},
-    http::{HeaderMap, Method, StatusCode, Uri, header, request::Parts},
+    extract::{DefaultBodyLimit, Path, Query, RawQuery, State},
+    http::{HeaderMap, Method, StatusCode, Uri, header},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
@@ -21,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
+use self::sent::{Authorized, Sent};
 use crate::{
     answer::{self, Problem},
     books::{self, Answer, Books, Call, Objection, Performed},
@@ -31,7 +34,6 @@ use crate::{
 };
 
 const BODY_LIMIT: usize = 64 * 1024;
-const KEY_LENGTH: usize = 255;
 /// How late a slow card's answer is.
 const SLOW: Duration = Duration::from_secs(2);
 /// How long a request that times out is left without an answer; longer than clients wait.
@@ -52,7 +54,7 @@ pub(crate) fn router(provider: Arc<Provider>) -> Router {
         .route("/v1/payment_intents/{id}", get(retrieve))
         .route("/v1/payment_intents/{id}/capture", post(capture))
         .route("/v1/payment_intents/{id}/cancel", post(cancel))
-        .route("/v1/refunds", post(refund))
+        .route("/v1/refunds", get(refunds).post(refund))
         .route("/ledger", get(ledger))
         .route("/livez", get(|| async { "ok" }))
         .route("/readyz", get(ready))
@@ -96,6 +98,18 @@ async fn retrieve(
     Ok(json(StatusCode::OK, body))
 }
 
+async fn refunds(
+    State(provider): State<Arc<Provider>>,
+    RawQuery(query): RawQuery,
+    _: Authorized,
+) -> Result<Response, Problem> {
+    let (id, limit) = Form::parse(query.unwrap_or_default().as_bytes())?.refunds()?;
+    let found = provider.books().refunds(&id, OffsetDateTime::now_utc());
+    let (intent, refunds) = found.ok_or_else(no_such_intent)?;
+    let body = answer::render_refunds(&intent, &refunds, limit).map_err(|error| internal(&error.into()))?;
+    Ok(json(StatusCode::OK, body))
+}
+
 #[derive(Deserialize)]
 struct LedgerQuery {
     order_id: Option<String>,
@@ -107,7 +121,7 @@ struct LedgerView {
 }
 
 async fn ledger(State(provider): State<Arc<Provider>>, Query(query): Query<LedgerQuery>) -> Json<LedgerView> {
-    let entries = provider.books().entries(query.order_id.as_deref());
+    let entries = provider.books().entries(query.order_id.as_deref(), OffsetDateTime::now_utc());
     Json(LedgerView { entries })
 }
 
@@ -198,47 +212,6 @@ impl Provider {
             (scheme, key) if scheme.eq_ignore_ascii_case("basic") && key == self.basic => Ok(()),
             _ => Err(unauthorized("Invalid API Key provided.")),
         }
-    }
-}
-
-/// A caller with the key.
-struct Authorized;
-
-impl FromRequestParts<Arc<Provider>> for Authorized {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, provider: &Arc<Provider>) -> Result<Self, Problem> {
-        provider.authorize(&parts.headers).map(|()| Self)
-    }
-}
-
-/// A call as it was sent, by a caller with the key.
-struct Sent {
-    idempotency_key: Option<Arc<str>>,
-    fingerprint: uuid::Uuid,
-    form: Form,
-}
-
-impl FromRequest<Arc<Provider>> for Sent {
-    type Rejection = Problem;
-
-    async fn from_request(request: Request, provider: &Arc<Provider>) -> Result<Self, Problem> {
-        provider.authorize(request.headers())?;
-        let idempotency_key = idempotency_key(request.headers())?;
-        let path = request.uri().path().to_owned();
-        let body = Bytes::from_request(request, provider)
-            .await
-            .map_err(|rejection| Problem::invalid(rejection.body_text()).status(rejection.status()))?;
-        let form = Form::parse(&body)?;
-        Ok(Self { idempotency_key, fingerprint: form.fingerprint(&path), form })
-    }
-}
-
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<Arc<str>>, Problem> {
-    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
-    match value.to_str() {
-        Ok(key) if (1..=KEY_LENGTH).contains(&key.len()) => Ok(Some(key.into())),
-        _ => Err(Problem::invalid("An Idempotency-Key has 1 to 255 visible ASCII characters")),
     }
 }
 

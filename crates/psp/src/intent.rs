@@ -7,13 +7,18 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use crate::token::{Decline, Token};
+use crate::{
+    refund::{Refund, Status},
+    token::{Decline, Token},
+};
 
 /// An intent: what was agreed on, which never changes, and how far it has come. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Intent {
     pub(crate) terms: Arc<Terms>,
     pub(crate) state: State,
+    /// How often the provider has stumbled over its cancellation.
+    pub(crate) failures: u32,
 }
 
 /// What the client asked for. Amounts are in the currency's minor unit, times in Unix seconds.
@@ -33,7 +38,8 @@ pub(crate) enum State {
     Declined(Decline),
     /// The whole amount is held on the card.
     Authorized,
-    /// `0 <= refunded <= received <= amount`; what was held beyond `received` is free again.
+    /// `0 <= refunded <= received <= amount`; what was held beyond `received` is free again. Refunds that failed
+    /// count among `refunds` and not in `refunded`, pending ones in both.
     Captured {
         received: i64,
         refunded: i64,
@@ -80,6 +86,8 @@ pub(crate) enum Change {
         number: u32,
         amount: i64,
         at: i64,
+        #[serde(default)]
+        status: Status,
     },
 }
 
@@ -96,6 +104,8 @@ pub(crate) enum Refusal {
         left: i64,
     },
     AlreadyRefunded,
+    /// The provider's own fault, and kept under the key as any answer is.
+    ServerError,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,13 +119,22 @@ pub(crate) enum Verb {
 impl Intent {
     /// An intent is confirmed as it is created, so that it begins authorised or declined.
     pub(crate) fn open(terms: Terms, declined: Option<Decline>) -> Self {
-        Self { terms: Arc::new(terms), state: declined.map_or(State::Authorized, State::Declined) }
+        Self {
+            terms: Arc::new(terms),
+            state: declined.map_or(State::Authorized, State::Declined),
+            failures: 0,
+        }
     }
 
     /// `at` is the time of the decision, in Unix seconds. Amounts in `command` are positive.
     pub(crate) fn decide(&self, command: Command, at: i64) -> Result<Change, Refusal> {
         match (self.state, command) {
             (State::Authorized, Command::Capture { amount }) => self.capture(amount),
+            (State::Authorized, Command::Cancel { .. })
+                if self.terms.payment_method.fails_to_cancel(self.failures) =>
+            {
+                Err(Refusal::ServerError)
+            }
             (State::Authorized, Command::Cancel { reason }) => {
                 Ok(Change::Canceled { released: self.terms.amount, reason, at })
             }
@@ -124,7 +143,9 @@ impl Intent {
             }
             (State::Captured { received, refunded, refunds }, Command::Refund { amount }) => {
                 let amount = refundable(received - refunded, amount)?;
-                Ok(Change::Refunded { number: refunds + 1, amount, at })
+                let number = refunds + 1;
+                let status = self.terms.payment_method.refund(number);
+                Ok(Change::Refunded { number, amount, at, status })
             }
             (
                 State::Declined(_) | State::Captured { .. } | State::Canceled { .. },
@@ -159,11 +180,20 @@ impl Intent {
             (State::Authorized | State::Declined(_), Change::Canceled { reason, at, .. }) => {
                 State::Canceled { at, reason }
             }
+            (
+                State::Captured { received, refunded, .. },
+                Change::Refunded { number, status: Status::Failed, .. },
+            ) => State::Captured { received, refunded, refunds: number },
             (State::Captured { received, refunded, .. }, Change::Refunded { number, amount, .. }) => {
                 State::Captured { received, refunded: refunded + amount, refunds: number }
             }
             (state, Change::Captured { .. } | Change::Canceled { .. } | Change::Refunded { .. }) => state,
         };
+    }
+
+    /// Notes a refusal that is counted; nothing else comes of one.
+    pub(crate) fn refused(&mut self, refusal: Refusal) {
+        self.failures += u32::from(refusal == Refusal::ServerError);
     }
 
     /// Stripe's word for the state.
@@ -173,6 +203,16 @@ impl Intent {
             State::Authorized => "requires_capture",
             State::Captured { .. } => "succeeded",
             State::Canceled { .. } => "canceled",
+        }
+    }
+}
+
+impl Change {
+    /// The refund that this is, if it is one.
+    pub(crate) fn refund(self) -> Option<Refund> {
+        match self {
+            Self::Refunded { number, amount, at, status } => Some(Refund { number, amount, at, status }),
+            Self::Captured { .. } | Self::Canceled { .. } => None,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A stand-in payment service provider for development and tests.
 //!
 //! It serves the part of Stripe's PaymentIntents API that a manual-capture card flow needs (create and confirm,
-//! capture, cancel, refund; form-encoded, with `Idempotency-Key`), and keeps its own ledger at `/ledger`: the witness of
+//! capture, cancel, refund, list refunds; form-encoded, with `Idempotency-Key`), and keeps its own ledger at `/ledger`: the witness of
 //! the money that owes nothing to the suite's databases. The payment-method token decides what happens, including what
 //! can go wrong between two parties: declined, slow, timed out before or after the work, a cut connection.
 //!
@@ -22,6 +22,7 @@ mod intent;
 mod journal;
 mod ledger;
 mod listener;
+mod refund;
 mod token;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};

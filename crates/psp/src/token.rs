@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::refund::Status;
+
 /// A test card, named on the wire by its payment-method token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -17,6 +19,13 @@ pub(crate) enum Token {
     ServerErrorAfterWork,
     CutConnection,
     WrongJson,
+    /// A refund is pending, and succeeds a second later.
+    PendingRefund,
+    /// The first refund of the intent fails; the next one, under another key, succeeds.
+    RefundFail,
+    /// The first two cancellations of the intent are answered with 500, which is kept under their keys as any answer
+    /// is (<https://docs.stripe.com/api/idempotent_requests>).
+    VoidFailsFirst,
 }
 
 /// Why the card's bank said no.
@@ -52,7 +61,7 @@ pub(crate) enum AfterWork {
 }
 
 impl Token {
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::Visa,
         Self::ChargeDeclined,
         Self::InsufficientFunds,
@@ -64,6 +73,9 @@ impl Token {
         Self::ServerErrorAfterWork,
         Self::CutConnection,
         Self::WrongJson,
+        Self::PendingRefund,
+        Self::RefundFail,
+        Self::VoidFailsFirst,
     ];
 
     pub(crate) fn parse(name: &str) -> Option<Self> {
@@ -83,6 +95,9 @@ impl Token {
             Self::ServerErrorAfterWork => "pm_card_serverErrorAfterWork",
             Self::CutConnection => "pm_card_cutConnection",
             Self::WrongJson => "pm_card_wrongJson",
+            Self::PendingRefund => "pm_card_pendingRefund",
+            Self::RefundFail => "pm_card_refundFail",
+            Self::VoidFailsFirst => "pm_card_voidFailsFirst",
         }
     }
 
@@ -100,9 +115,29 @@ impl Token {
         self == Self::CaptureFails
     }
 
+    /// Whether the provider stumbles over a cancellation, after so many failures of the same intent's.
+    pub(crate) fn fails_to_cancel(self, failures: u32) -> bool {
+        self == Self::VoidFailsFirst && failures < 2
+    }
+
+    /// How a refund begins, by its number among the intent's.
+    pub(crate) fn refund(self, number: u32) -> Status {
+        match (self, number) {
+            (Self::PendingRefund, _) => Status::Pending,
+            (Self::RefundFail, 1) => Status::Failed,
+            _ => Status::Succeeded,
+        }
+    }
+
     pub(crate) fn mishap(self) -> Option<Mishap> {
         match self {
-            Self::Visa | Self::ChargeDeclined | Self::InsufficientFunds | Self::CaptureFails => None,
+            Self::Visa
+            | Self::ChargeDeclined
+            | Self::InsufficientFunds
+            | Self::CaptureFails
+            | Self::PendingRefund
+            | Self::RefundFail
+            | Self::VoidFailsFirst => None,
             Self::Slow => Some(Mishap::After(AfterWork::Slow)),
             Self::TimeoutAfterWork => Some(Mishap::After(AfterWork::Silence)),
             Self::TimeoutBeforeWork => Some(Mishap::Before(BeforeWork::Silence)),

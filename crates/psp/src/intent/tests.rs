@@ -55,6 +55,9 @@ fn a_card_opens_authorised_or_declined() {
         pm_card_serverErrorAfterWork Authorized
         pm_card_cutConnection Authorized
         pm_card_wrongJson Authorized
+        pm_card_pendingRefund Authorized
+        pm_card_refundFail Authorized
+        pm_card_voidFailsFirst Authorized
     "#]]
     .assert_eq(&opened);
 }
@@ -111,9 +114,9 @@ fn a_captured_intent_is_refunded_up_to_what_was_received() {
         expect![[r#"
             Capture { amount: None } -> Err(Unexpected(Capture)) -> Captured { received: 900, refunded: 200, refunds: 1 }
             Cancel { reason: None } -> Err(Unexpected(Cancel)) -> Captured { received: 900, refunded: 200, refunds: 1 }
-            Refund { amount: None } -> Ok(Refunded { number: 2, amount: 700, at: 1700000000 }) -> Captured { received: 900, refunded: 900, refunds: 2 }
-            Refund { amount: Some(1) } -> Ok(Refunded { number: 2, amount: 1, at: 1700000000 }) -> Captured { received: 900, refunded: 201, refunds: 2 }
-            Refund { amount: Some(700) } -> Ok(Refunded { number: 2, amount: 700, at: 1700000000 }) -> Captured { received: 900, refunded: 900, refunds: 2 }
+            Refund { amount: None } -> Ok(Refunded { number: 2, amount: 700, at: 1700000000, status: Succeeded }) -> Captured { received: 900, refunded: 900, refunds: 2 }
+            Refund { amount: Some(1) } -> Ok(Refunded { number: 2, amount: 1, at: 1700000000, status: Succeeded }) -> Captured { received: 900, refunded: 201, refunds: 2 }
+            Refund { amount: Some(700) } -> Ok(Refunded { number: 2, amount: 700, at: 1700000000, status: Succeeded }) -> Captured { received: 900, refunded: 900, refunds: 2 }
             Refund { amount: Some(701) } -> Err(TooMuchToRefund { left: 700 }) -> Captured { received: 900, refunded: 200, refunds: 1 }
         "#]],
     );
@@ -135,6 +138,49 @@ fn a_refunded_intent_is_not_refunded_again() {
 }
 
 #[test]
+fn a_refund_that_is_pending_sets_its_amount_aside_and_one_that_failed_does_not() {
+    let state = State::Captured { received: 900, refunded: 0, refunds: 0 };
+    for (token, expected) in [
+        (
+            Token::PendingRefund,
+            expect![[r#"
+        Ok(Refunded { number: 1, amount: 900, at: 1700000000, status: Pending }) -> Captured { received: 900, refunded: 900, refunds: 1 }
+        Err(AlreadyRefunded) -> Captured { received: 900, refunded: 900, refunds: 1 }
+        Err(AlreadyRefunded) -> Captured { received: 900, refunded: 900, refunds: 1 }
+    "#]],
+        ),
+        (
+            Token::RefundFail,
+            expect![[r#"
+        Ok(Refunded { number: 1, amount: 900, at: 1700000000, status: Failed }) -> Captured { received: 900, refunded: 0, refunds: 1 }
+        Ok(Refunded { number: 2, amount: 900, at: 1700000000, status: Succeeded }) -> Captured { received: 900, refunded: 900, refunds: 2 }
+        Err(AlreadyRefunded) -> Captured { received: 900, refunded: 900, refunds: 2 }
+    "#]],
+        ),
+    ] {
+        let mut intent = Intent { state, ..intent(token) };
+        let mut lines = String::new();
+        for _ in 0..3 {
+            let decided = intent.decide(REFUND, AT);
+            decided.iter().for_each(|it| intent.evolve(*it));
+            lines.push_str(&format!("{decided:?} -> {:?}\n", intent.state));
+        }
+        expected.assert_eq(&lines);
+    }
+}
+
+#[test]
+fn a_cancellation_that_fails_first_is_done_the_third_time() {
+    let mut intent = intent(Token::VoidFailsFirst);
+    for _ in 0..2 {
+        let refusal = intent.decide(CANCEL, AT).expect_err("a failure");
+        assert_eq!((refusal, intent.state), (Refusal::ServerError, State::Authorized));
+        intent.refused(refusal);
+    }
+    assert!(intent.decide(CANCEL, AT).is_ok());
+}
+
+#[test]
 fn a_cancelled_intent_is_at_its_end() {
     check(
         &in_state(State::Canceled { at: AT, reason: Some(CancelReason::Duplicate) }),
@@ -151,7 +197,7 @@ fn a_cancelled_intent_is_at_its_end() {
 fn a_change_that_cannot_follow_leaves_the_state_as_it_is() {
     let captured = Change::Captured { amount: 1000 };
     let canceled = Change::Canceled { released: 1000, reason: None, at: AT };
-    let refunded = Change::Refunded { number: 1, amount: 1000, at: AT };
+    let refunded = Change::Refunded { number: 1, amount: 1000, at: AT, status: Status::Succeeded };
     let impossible = [
         (State::Declined(Decline::GenericDecline), vec![captured, refunded]),
         (State::Authorized, vec![refunded]),

@@ -244,7 +244,7 @@ async fn what_does_not_exist_is_not_found() {
         assert_eq!(answer.brief(), "404 invalid_request_error resource_missing intent");
     }
     assert_eq!(api.get("/v1/charges").await.brief(), "404 invalid_request_error");
-    assert_eq!(api.get("/v1/refunds").await.brief(), "404 invalid_request_error");
+    assert_eq!(api.get("/v1/payment_intents").await.brief(), "404 invalid_request_error");
 }
 
 #[tokio::test]

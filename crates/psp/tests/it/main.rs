@@ -4,13 +4,14 @@ mod api;
 mod idempotency;
 mod ledger;
 mod process;
+mod refunds;
 mod throughput;
 mod tokens;
 
 use std::{
     path::{Path, PathBuf},
     sync::atomic::{AtomicU32, Ordering},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
@@ -120,6 +121,22 @@ impl Api {
 
     async fn get(&self, path: &str) -> Answer {
         self.send(self.request(Method::GET, path)).await.expect("an answer")
+    }
+
+    /// `200 pending`: one a refund of the intent, the newest first.
+    async fn refunds(&self, id: &str) -> Vec<String> {
+        let list = self.get(&format!("/v1/refunds?payment_intent={id}")).await.json();
+        let text = |it: &Value| format!("{} {}", it["amount"], it["status"].as_str().expect("a status"));
+        list["data"].as_array().expect("refunds").iter().map(text).collect()
+    }
+
+    /// Waits until the intent's refunds are as told.
+    async fn refunds_become(&self, id: &str, expected: &[&str]) {
+        let started = Instant::now();
+        while self.refunds(id).await != expected {
+            assert!(started.elapsed() < Duration::from_secs(10), "{:?}", self.refunds(id).await);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// `authorize 1000 usd by key`, one a movement.

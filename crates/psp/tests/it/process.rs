@@ -126,6 +126,22 @@ async fn a_killed_provider_knows_everything_again_and_forgives_a_torn_last_line(
 }
 
 #[tokio::test]
+async fn a_refund_that_was_pending_when_the_provider_was_killed_succeeds() {
+    let journal = journal_file("killed-pending");
+    let (process, api) = Process::serving(&journal);
+    let id = api.authorized("pm_card_pendingRefund", "o1").await;
+    api.post(&capture_of(&id), "k2", &[]).await;
+    let pending = api.post("/v1/refunds", "k3", &[("payment_intent", &id)]).await;
+    process.kill();
+
+    let (_process, api) = Process::serving(&journal);
+    api.refunds_become(&id, &["1000 succeeded"]).await;
+    let again = api.post("/v1/refunds", "k3", &[("payment_intent", &id)]).await;
+    assert_eq!((again.replayed, again.text), (true, pending.text));
+    assert_eq!(api.movements("o1").await.last().expect("a refund"), "refund 1000 usd by k3");
+}
+
+#[tokio::test]
 async fn damage_before_the_last_line_is_not_guessed_over() {
     let journal = journal_file("damaged");
     let running = psp::start(config(Some(journal.clone()))).await.expect("a provider");
