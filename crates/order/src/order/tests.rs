@@ -1,4 +1,3 @@
-use events::CancelReason;
 use expect_test::expect;
 use time::macros::datetime;
 

@@ -1,6 +1,6 @@
 //! What comes twice, late, or to no purpose.
 
-use events::{CancellationRefused, Item, PaymentVoided, ShipmentCancelled, StockReleased};
+use events::{CancellationRefused, Item, ShipmentCancelled, StockDeducted, StockKept};
 use expect_test::expect;
 use uuid::Uuid;
 
@@ -8,7 +8,7 @@ use crate::{
     rig::Rig,
     words::{
         authorized, capture_failed, captured, declined, delivered, dispatched, expired, mugs, product,
-        rejected, stock_reserved, usd,
+        refunded, rejected, released, stock_reserved, voided,
     },
 };
 
@@ -26,6 +26,9 @@ async fn duplicates_and_late_events_change_nothing() {
         rig.tell(&declined(order_id)).await;
         rig.tell(&capture_failed(order_id)).await;
         rig.tell(&expired(order_id)).await;
+        rig.tell(&released(order_id)).await;
+        rig.tell(&voided(order_id)).await;
+        rig.tell(&refunded(order_id)).await;
         rig.tell(&CancellationRefused { order_id }).await;
         rig.told(&ShipmentCancelled { order_id }).await;
     };
@@ -33,7 +36,11 @@ async fn duplicates_and_late_events_change_nothing() {
     rig.told(&captured(happy)).await;
     rig.told(&dispatched(happy)).await;
     rig.told(&delivered(happy)).await;
-    rig.told(&declined(unhappy)).await;
+    rig.told(&stock_reserved(unhappy)).await;
+    rig.told(&authorized(unhappy)).await;
+    rig.told(&capture_failed(unhappy)).await;
+    rig.told(&released(unhappy)).await;
+    rig.told(&voided(unhappy)).await;
     let ends = [rig.order(happy).await, rig.order(unhappy).await];
     rig.drained().await;
     let written = rig.written().await;
@@ -58,7 +65,12 @@ async fn duplicates_and_late_events_change_nothing() {
     .assert_eq(&rig.trace(happy).await);
     expect![[r#"
         1 placed.v2 -> order.placed.v2 #1
-        2 cancelled.v1 -> order.cancelled.v1 #2
+        2 stock-noted.v1
+        3 payment-noted.v1
+        4 confirmed.v1 -> order.confirmed.v1 #2
+        5 cancelled.v1 -> order.cancelled.v1 #3
+        6 stock-returned.v1
+        7 money-returned.v1
     "#]]
     .assert_eq(&rig.trace(unhappy).await);
     rig.finish().await;
@@ -144,8 +156,8 @@ async fn what_does_not_concern_an_order_is_skipped() {
     let written = rig.written().await;
     let known = rig.count("engine.inbox").await;
     let items = vec![Item { sku: "MUG-01".parse().unwrap(), quantity: 2 }];
-    rig.tell(&StockReleased { order_id, items }).await;
-    rig.tell(&PaymentVoided { order_id, amount: usd(3998), provider_reference: "pi_1".into() }).await;
+    rig.tell(&StockKept { order_id, items: items.clone() }).await;
+    rig.tell(&StockDeducted { order_id, items }).await;
     rig.settled().await;
     assert_eq!(rig.count("engine.inbox").await, known);
     assert_eq!(rig.written().await, written);

@@ -77,8 +77,9 @@ pub(crate) async fn hold(rig: &Rig) {
             ids,
             "{order_id}: published as recorded"
         );
-        let cancelled = published.iter().filter(|it| it.r#type == "waybill.order.cancelled.v1").count();
-        assert!(cancelled <= 1, "{order_id}: cancelled more than once");
+        let ends = ["waybill.order.cancelled.v1", "waybill.order.delivered.v1"];
+        let ends = published.iter().filter(|it| ends.contains(&it.r#type.as_str())).count();
+        assert!(ends <= 1, "{order_id}: more than one end");
         let pending = rig.count(&format!("engine.deadline where key = '{order_id}'")).await;
         let waits = matches!(order.state, order::State::Placed { .. });
         assert_eq!(pending, i64::from(waits), "{order_id}: {:?} and its deadlines", order.state);
@@ -135,6 +136,10 @@ async fn same_everywhere(rig: &Rig, order: &Order) {
     let shown = serde_json::to_value(&view).unwrap();
     for column in ["order_id", "version", "status", "cancel_reason", "tracking_number", "paid"] {
         assert_eq!(row[column], shown[column], "{column} of {row}");
+    }
+    assert_eq!(row["cancelling"], shown["cancelling"].as_bool().unwrap_or(false), "{row}");
+    for held in ["stock", "payment"] {
+        assert_eq!(row[format!("{held}_compensation")], shown["compensation"][held], "{row}");
     }
     assert_eq!(row["sequence"], order.sequence, "{row}");
     assert_eq!(row["customer_id"], shown["customer"]["id"], "{row}");

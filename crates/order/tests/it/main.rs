@@ -7,14 +7,17 @@
 mod again;
 mod answer;
 mod cancelling;
+mod compensation;
 mod idempotency;
 mod laws;
 mod load;
 mod lost;
 mod outage;
+mod racing;
 mod reading;
 mod refusals;
 mod rig;
 mod saga;
 mod unreadable;
+mod upgrade;
 mod words;

@@ -43,6 +43,10 @@ async fn requests_that_cannot_be_read() {
         ("unknown order", get(&format!("/orders/{uuid}"))),
         ("history of an unknown order", get(&format!("/orders/{uuid}/history"))),
         ("unknown order to cancel", rig.request(Method::POST, &format!("/orders/{uuid}/cancel"))),
+        ("reason to cancel an unknown order", {
+            rig.request(Method::POST, &format!("/orders/{uuid}/cancel"))
+                .json(&serde_json::json!({"reason": "x"}))
+        }),
         ("cursor", get("/orders?cursor=42")),
         ("status", get("/orders?status=lost")),
         ("limit 0", get("/orders?limit=0")),
@@ -77,6 +81,7 @@ async fn requests_that_cannot_be_read() {
         unknown order -> 404 there is no such order
         history of an unknown order -> 404 there is no such order
         unknown order to cancel -> 404 there is no such order
+        reason to cancel an unknown order -> 404 there is no such order
         cursor -> 400 Failed to deserialize query string: cursor: UUID parsing failed: invalid length: found 2
         status -> 400 Failed to deserialize query string: status: unknown variant `lost`, expected one of `placed`, `confirmed`, `shipped`, `delivered`, `cancelled`
         limit 0 -> 400 the parameter limit must be from 1 to 100

@@ -1,8 +1,9 @@
 //! What customers and the other services say.
 
 use events::{
-    CaptureFailed, Money, OrderId, PaymentAuthorized, PaymentCaptured, PaymentDeclined, ProductChanged,
-    ReservationExpired, ShipmentDelivered, ShipmentDispatched, StockRejected, StockReserved,
+    CaptureFailed, Money, OrderId, PaymentAuthorized, PaymentCaptured, PaymentDeclined, PaymentRefunded,
+    PaymentVoided, ProductChanged, ReservationExpired, ShipmentDelivered, ShipmentDispatched, StockRejected,
+    StockReleased, StockReserved,
 };
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -71,4 +72,16 @@ pub(crate) fn rejected(order_id: OrderId) -> StockRejected {
 
 pub(crate) fn expired(order_id: OrderId) -> ReservationExpired {
     ReservationExpired { order_id, items: vec![] }
+}
+
+pub(crate) fn released(order_id: OrderId) -> StockReleased {
+    StockReleased { order_id, items: vec![] }
+}
+
+pub(crate) fn voided(order_id: OrderId) -> PaymentVoided {
+    PaymentVoided { order_id, amount: usd(3998), provider_reference: "pi_1".into() }
+}
+
+pub(crate) fn refunded(order_id: OrderId) -> PaymentRefunded {
+    PaymentRefunded { order_id, amount: usd(3998), provider_reference: "pi_1".into() }
 }

@@ -207,5 +207,6 @@ fn one_of_two_wins_whichever_comes_first() {
             Dispatched: shipped
             CancellationRefused: nothing
             = shipped, paid
-    "#]].assert_eq(&table);
+    "#]]
+    .assert_eq(&table);
 }
