@@ -4,6 +4,7 @@
 //! is not asked who they are. What is done is recorded with the name that the caller gives (`X-Actor`).
 
 mod request;
+mod shape;
 
 use axum::extract::State;
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
@@ -14,6 +15,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use self::request::{Asked, Deed, Request};
+use self::shape::{ActionShape, LetterShape};
 use crate::{Json, Path, Problem, Query, RequestContext, unreadable};
 
 pub(crate) fn routes(service: &str, dead_letters: DeadLetters) -> OpenApiRouter {
@@ -49,7 +51,7 @@ struct ListParams {
 /// A page of dead letters, oldest first, without their headers and payloads.
 #[derive(Debug, Serialize, ToSchema)]
 struct LetterPage {
-    #[schema(value_type = Vec<Object>)]
+    #[schema(value_type = Vec<LetterShape>)]
     dead_letters: Vec<DeadLetter>,
     /// Absent on the last page.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -95,7 +97,7 @@ struct ActionParams {
 /// A page of what was done about dead letters, newest first.
 #[derive(Debug, Serialize, ToSchema)]
 struct ActionPage {
-    #[schema(value_type = Vec<Object>)]
+    #[schema(value_type = Vec<ActionShape>)]
     actions: Vec<Action>,
     /// Absent on the last page.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -119,7 +121,7 @@ async fn actions(
 ///
 /// Bytes are a string where they are UTF-8, otherwise `{"base64": ".."}`.
 #[utoipa::path(get, path = "/dead-letters/{id}", tag = "dead letters", params(("id" = i64, Path)),
-    responses((status = 200, body = Object)))]
+    responses((status = 200, body = LetterShape)))]
 async fn show(State(letters): State<DeadLetters>, Path(id): Path<i64>) -> Result<Json<DeadLetter>, Problem> {
     let letter = letters.show(id).await.map_err(unreadable)?;
     letter.map(Json).ok_or_else(no_such_letter)

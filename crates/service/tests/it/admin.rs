@@ -63,6 +63,17 @@ fn check_problem(answer: &Answer, status: u16, errors: Value) {
     assert_eq!(answer.json()["errors"], errors, "{}", answer.body);
 }
 
+/// The description knows each field of `value` and no other, and all that it refers to.
+#[track_caller]
+fn check_described(description: &Value, name: &str, value: &Value) {
+    let fields = |it: &Value| it.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    assert_eq!(fields(&description["components"]["schemas"][name]["properties"]), fields(value), "{name}");
+    for reference in description.to_string().split("#/components/schemas/").skip(1) {
+        let name = reference.split('"').next().unwrap();
+        assert!(description["components"]["schemas"][name].is_object(), "{name}");
+    }
+}
+
 #[tokio::test]
 async fn without_an_address_there_is_nothing_of_it() {
     let it = Running::start(NOBODY, false, notes::bus().await, Notes::default()).await;
@@ -151,6 +162,8 @@ async fn letters_are_listed_shown_redriven_and_discarded() {
     let (id, behind) = (&poison["dead_letter_id"], &waiting["dead_letter_id"]);
     let shown = get(it.admin, &format!("/dead-letters/{id}")).await.json();
     assert_eq!(shown["payload"], json!({"base64": "/yE="}));
+    let description = get(it.admin, "/openapi.json").await.json();
+    check_described(&description, "DeadLetter", &shown);
     let typed = shown["headers"].as_array().unwrap().contains(&json!(["ce_type", "waybill.note.taken.v1"]));
     assert!(typed, "{shown}");
     let shown = get(it.admin, &format!("/dead-letters/{behind}")).await.json();
@@ -175,6 +188,7 @@ async fn letters_are_listed_shown_redriven_and_discarded() {
     it.letters("", 0).await;
 
     let actions = get(it.admin, "/dead-letters/actions?limit=3").await.json();
+    check_described(&description, "Action", &actions["actions"][0]);
     let told = |it: &Value| format!("{} {} {}: {}", it["actor"], it["outcome"], it["key"], it["reason"]);
     let told: Vec<String> = actions["actions"].as_array().unwrap().iter().map(told).collect();
     assert_eq!(told[0], r#""operator:jane" "applied" "b": """#);
