@@ -1,5 +1,7 @@
 //! Redriving: dead letters are run again, in their order, through the same unit of work as everything else.
 
+mod request;
+
 use std::{
     collections::BTreeSet,
     sync::Arc,
@@ -8,123 +10,19 @@ use std::{
 
 use bus::Received;
 use opentelemetry::KeyValue;
-use serde::Serialize;
-use sqlx::{PgConnection, PgPool, postgres::PgConnectOptions};
-use tokio::sync::{mpsc, oneshot};
+use sqlx::{PgConnection, postgres::PgConnectOptions};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::request::Request;
+pub use self::request::{DeadLetters, RedriveError, Redriven, Which};
 use crate::{
     consumer,
     database::Link,
-    dead_letter::{self, Action, By, DeadLetter, Fate, Rerun, Wanted, parked_as},
+    dead_letter::{self, By, Fate, Rerun, parked_as},
     decider::Decider,
     unit::{Item, Origin, Outcome, Unit},
 };
-
-/// What an operator sees of a service's dead letters, and can do about them. Cheap to clone.
-#[derive(Clone)]
-pub struct DeadLetters {
-    pub(crate) consumer: &'static str,
-    pub(crate) pool: PgPool,
-    pub(crate) requests: mpsc::Sender<Request>,
-}
-
-/// Whose turn it is: always whole keys, from their first letter on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Which {
-    /// The key of this letter.
-    Id(i64),
-    Key(String),
-    /// The keys whose first letter is of this type: `waybill.order.placed.v2`, or `order.placed`.
-    Type(String),
-    All,
-}
-
-/// How many letters came to what.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Redriven {
-    pub applied: u64,
-    /// Their events had been applied before.
-    pub duplicates: u64,
-    /// Nobody here handles their type.
-    pub skipped: u64,
-    pub discarded: u64,
-    /// They are poison still.
-    pub failed: u64,
-    /// There is more to do, from this key on: a call takes some seconds at the most.
-    #[serde(skip)]
-    pub next: Option<Vec<u8>>,
-}
-
-/// Why nothing was done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum RedriveError {
-    #[error("there is no such dead letter")]
-    Unknown,
-    #[error("this letter waits behind another one of its key, which has to go first")]
-    NotFirst,
-    #[error("the database is not available")]
-    Unavailable,
-}
-
-/// A redrive to be done by the task.
-pub(crate) struct Request {
-    which: Which,
-    by: By,
-    discard: bool,
-    from: Option<Vec<u8>>,
-    answer: oneshot::Sender<Result<Redriven, RedriveError>>,
-}
-
-impl DeadLetters {
-    /// Oldest first, without headers and payloads.
-    pub async fn list(&self, wanted: &Wanted) -> sqlx::Result<Vec<DeadLetter>> {
-        dead_letter::list(&self.pool, self.consumer, wanted).await
-    }
-
-    /// One with its headers and payload.
-    pub async fn show(&self, id: i64) -> sqlx::Result<Option<DeadLetter>> {
-        dead_letter::show(&self.pool, self.consumer, id).await
-    }
-
-    /// What was done about dead letters, newest first; `before` is the id of the last action of the page before.
-    pub async fn actions(&self, before: Option<i64>, limit: i64) -> sqlx::Result<Vec<Action>> {
-        dead_letter::actions(&self.pool, self.consumer, before, limit).await
-    }
-
-    /// Runs the letters of the keys again, each key until a letter fails. `from` is the `next` of the call before.
-    pub async fn redrive(
-        &self,
-        which: Which,
-        by: By,
-        from: Option<Vec<u8>>,
-    ) -> Result<Redriven, RedriveError> {
-        self.ask(which, by, false, from).await
-    }
-
-    /// Throws away the poison letter at the head of each key, and runs what waited behind it.
-    pub async fn discard(
-        &self,
-        which: Which,
-        by: By,
-        from: Option<Vec<u8>>,
-    ) -> Result<Redriven, RedriveError> {
-        self.ask(which, by, true, from).await
-    }
-
-    async fn ask(
-        &self,
-        which: Which,
-        by: By,
-        discard: bool,
-        from: Option<Vec<u8>>,
-    ) -> Result<Redriven, RedriveError> {
-        let (answer, answered) = oneshot::channel();
-        let request = Request { which, by, discard, from, answer };
-        self.requests.send(request).await.map_err(|_| RedriveError::Unavailable)?;
-        answered.await.unwrap_or(Err(RedriveError::Unavailable))
-    }
-}
 
 /// Letters that failed are tried again by themselves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -362,19 +260,5 @@ impl<D: Decider> Redrive<D> {
     fn count(&self, fate: Fate) {
         let outcome = KeyValue::new("outcome", fate.name());
         self.unit.metrics.redriven.add(1, &[self.unit.metrics.service.clone(), outcome]);
-    }
-}
-
-impl Redriven {
-    fn count(&mut self, fate: Fate) {
-        match fate {
-            Fate::Applied => self.applied += 1,
-            Fate::Duplicate => self.duplicates += 1,
-            Fate::Skipped => self.skipped += 1,
-            Fate::Discarded => self.discarded += 1,
-            Fate::Failed => self.failed += 1,
-            // They are not this one's doing.
-            Fate::Waiting | Fate::Gone => {}
-        }
     }
 }
