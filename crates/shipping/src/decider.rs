@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use engine::{Arrival, Decided, Decider, Decision, Declined, Publication, Recorded, Timestamp, Unreadable};
 use events::{
     Address, CancellationRefused, Event, OrderCancellationRequested, OrderCancelled, OrderConfirmed, OrderId,
-    PaymentCaptured, ShipmentCancelled, ShipmentDelivered, ShipmentDispatched, ShipmentScheduled,
+    PaymentCaptured, ShipmentCancelled, ShipmentDelivered, ShipmentDispatched, ShipmentScheduled, StockKept,
 };
 use sqlx::PgConnection;
 
@@ -28,8 +28,13 @@ pub struct Shipments {
 /// Everything that can happen to shipments.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
-    OrderConfirmed(OrderId, Address),
+    OrderConfirmed {
+        order_id: OrderId,
+        ship_to: Address,
+        stock_expires: bool,
+    },
     PaymentCaptured(OrderId),
+    StockKept(OrderId),
     CancellationRequested(OrderId),
     OrderCancelled(OrderId),
     Dispatch(OrderId),
@@ -57,8 +62,9 @@ impl Input {
     /// The order that it concerns.
     pub fn order_id(&self) -> OrderId {
         match self {
-            Self::OrderConfirmed(id, _)
+            Self::OrderConfirmed { order_id: id, .. }
             | Self::PaymentCaptured(id)
+            | Self::StockKept(id)
             | Self::CancellationRequested(id)
             | Self::OrderCancelled(id)
             | Self::Dispatch(id)
@@ -90,9 +96,11 @@ impl Decider for Shipments {
         Ok(Some(match event.name {
             OrderConfirmed::NAME => {
                 let it: OrderConfirmed = event.data()?;
-                Input::OrderConfirmed(it.order_id, it.ship_to)
+                let stock_expires = it.stock_expires_at.is_some();
+                Input::OrderConfirmed { order_id: it.order_id, ship_to: it.ship_to, stock_expires }
             }
             PaymentCaptured::NAME => Input::PaymentCaptured(event.data::<PaymentCaptured>()?.order_id),
+            StockKept::NAME => Input::StockKept(event.data::<StockKept>()?.order_id),
             OrderCancellationRequested::NAME => {
                 Input::CancellationRequested(event.data::<OrderCancellationRequested>()?.order_id)
             }
@@ -116,8 +124,11 @@ impl Decider for Shipments {
         let shipment = world.shipments.get(&order_id).unwrap_or(&unknown);
         let mut events = match input {
             // Forward.
-            Input::OrderConfirmed(_, ship_to) => shipment.schedule(ship_to),
+            Input::OrderConfirmed { ship_to, stock_expires, .. } => {
+                shipment.schedule(ship_to, *stock_expires)
+            }
             Input::PaymentCaptured(_) => shipment.note_capture(),
+            Input::StockKept(_) => shipment.note_kept(),
             Input::Dispatch(_) => shipment.dispatch(at).map_err(Declined::Refused)?,
             Input::Deliver(_) => shipment.deliver(at).map_err(Declined::Refused)?,
             // Compensation.
@@ -149,8 +160,8 @@ impl Decider for Shipments {
         let shipment = world.shipments.get(&order_id)?;
         let sequence = shipment.sequence;
         Some(match fact.event.clone() {
-            ShipmentEvent::Captured | ShipmentEvent::Barred => return None,
-            ShipmentEvent::Scheduled { ship_to } => {
+            ShipmentEvent::Captured | ShipmentEvent::Kept | ShipmentEvent::Barred => return None,
+            ShipmentEvent::Scheduled { ship_to, .. } => {
                 Publication::of(&ShipmentScheduled { order_id, ship_to }, sequence)
             }
             ShipmentEvent::Dispatched { tracking_number, at } => {

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::{
     decider::{Input, Shipments},
-    shipment::Refusal,
+    shipment::{Awaited, Refusal},
     store,
     view::ShipmentView,
 };
@@ -50,7 +50,7 @@ struct NoDetails {}
     responses((status = 200, body = ShipmentView),
         (status = 404, body = Problem, content_type = "application/problem+json"),
         (status = 409, body = Problem, content_type = "application/problem+json",
-            description = "Cancelled, or not paid for yet: `missing` lists what has to happen first.")))]
+            description = "Cancelled, or not ready yet: `missing` lists what has to happen first, `capture` or `stock`.")))]
 async fn dispatch_shipment(
     State(api): State<Api<Shipments>>,
     context: RequestContext,
@@ -92,22 +92,23 @@ fn problem(refusal: Refusal) -> Problem {
         Refusal::Unknown => unknown_shipment(),
         Refusal::Cancelled => Problem::conflict("the shipment is cancelled")
             .with_type("/problems/shipment-cancelled", "Shipment cancelled"),
-        Refusal::NotCaptured => not_ready("the payment is not captured yet", &["capture"]),
-        Refusal::NotDispatched { captured: true } => {
-            not_ready("the parcel is not dispatched yet", &["dispatch"])
-        }
-        Refusal::NotDispatched { captured: false } => not_ready(
-            "the payment is not captured and the parcel not dispatched yet",
-            &["capture", "dispatch"],
-        ),
+        Refusal::NotReady(awaited) => not_ready(awaited, false),
+        Refusal::NotDispatched(awaited) => not_ready(awaited, true),
     }
 }
 
 /// What is missing comes by itself, or by another request: trying again later makes sense.
-fn not_ready(detail: &'static str, missing: &[&'static str]) -> Problem {
-    Problem::conflict(detail)
+fn not_ready(awaited: Awaited, dispatch: bool) -> Problem {
+    let missing = [
+        (awaited.capture, "capture", "the payment is not captured"),
+        (awaited.stock, "stock", "the stock is not kept"),
+        (dispatch, "dispatch", "the parcel is not dispatched"),
+    ];
+    let missing = missing.into_iter().filter(|it| it.0);
+    let (names, details): (Vec<_>, Vec<_>) = missing.map(|it| (it.1, it.2)).unzip();
+    Problem::conflict(format!("{} yet", details.join(" and ")))
         .with_type("/problems/shipment-not-ready", "Shipment not ready")
-        .with_extension("missing", missing)
+        .with_extension("missing", names)
 }
 
 fn unknown_shipment() -> Problem {

@@ -19,16 +19,17 @@ pub struct Shipment {
 /// Where a shipment stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
-    /// Nothing was heard of the order; never stored.
-    Unknown,
-    /// The money came before the address.
-    Captured,
-    /// Waits for the capture, then for its carrier.
+    /// What was heard of the order before its address; never stored while that is nothing.
+    Early {
+        captured: bool,
+        kept: bool,
+    },
+    /// Waits for what has to come first, then for its carrier.
     Scheduled {
         ship_to: Address,
-        captured: bool,
+        waits_for: Awaited,
     },
-    /// On its way, and paid for.
+    /// On its way, paid for, and with stock that was its order's.
     Dispatched {
         ship_to: Address,
         parcel: Parcel,
@@ -47,6 +48,15 @@ pub enum State {
     Barred,
 }
 
+/// What has to come before a parcel may leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Awaited {
+    pub capture: bool,
+    /// Inventory's word that the stock is kept: of a reservation that runs out, which the confirmation may have
+    /// crossed.
+    pub stock: bool,
+}
+
 /// A parcel that has left.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parcel {
@@ -56,13 +66,23 @@ pub struct Parcel {
     pub cancellation_refused: bool,
 }
 
-/// A fact about a shipment. `Captured` and `Barred` concern nobody else and are not published.
+/// A fact about a shipment. `Captured`, `Kept` and `Barred` concern nobody else and are not published.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ShipmentEvent {
     Captured,
-    Scheduled { ship_to: Address },
-    Dispatched { tracking_number: String, at: Timestamp },
-    Delivered { at: Timestamp },
+    Kept,
+    /// `stock_expires`: unless inventory says that it was kept.
+    Scheduled {
+        ship_to: Address,
+        stock_expires: bool,
+    },
+    Dispatched {
+        tracking_number: String,
+        at: Timestamp,
+    },
+    Delivered {
+        at: Timestamp,
+    },
     Cancelled,
     CancellationRefused,
     Barred,
@@ -80,8 +100,9 @@ pub enum Leg {
 pub enum Refusal {
     Unknown,
     Cancelled,
-    NotCaptured,
-    NotDispatched { captured: bool },
+    NotReady(Awaited),
+    /// Nor ready to be, if anything is awaited.
+    NotDispatched(Awaited),
 }
 
 use ShipmentEvent as E;
@@ -105,30 +126,41 @@ impl Leg {
 
 impl ShipmentEvent {
     pub fn is_published(&self) -> bool {
-        !matches!(self, E::Captured | E::Barred)
+        !matches!(self, E::Captured | E::Kept | E::Barred)
     }
+}
+
+impl Awaited {
+    pub(crate) const NOTHING: Self = Self { capture: false, stock: false };
 }
 
 impl Shipment {
     /// The shipment of an order that nothing was heard of.
     pub fn unknown(order_id: OrderId) -> Self {
-        Self { order_id, sequence: 0, state: S::Unknown }
+        Self { order_id, sequence: 0, state: S::Early { captured: false, kept: false } }
     }
 
     /// Applies the next event. An event that does not fit the state changes the counter alone: what is
     /// recorded has happened.
     pub fn evolve(&mut self, event: &ShipmentEvent) {
         self.sequence += i64::from(event.is_published());
-        self.state = match (std::mem::replace(&mut self.state, S::Unknown), event) {
-            (S::Unknown, E::Captured) => S::Captured,
-            (S::Unknown, E::Scheduled { ship_to }) => {
-                S::Scheduled { ship_to: ship_to.clone(), captured: false }
+        self.state = match (std::mem::replace(&mut self.state, S::Barred), event) {
+            (S::Early { kept, .. }, E::Captured) => S::Early { captured: true, kept },
+            (S::Early { captured, .. }, E::Kept) => S::Early { captured, kept: true },
+            (S::Early { captured, kept }, E::Scheduled { ship_to, stock_expires }) => {
+                let waits_for = Awaited { capture: !captured, stock: *stock_expires && !kept };
+                S::Scheduled { ship_to: ship_to.clone(), waits_for }
             }
-            (S::Captured, E::Scheduled { ship_to }) => {
-                S::Scheduled { ship_to: ship_to.clone(), captured: true }
+            (S::Scheduled { ship_to, waits_for }, E::Captured) => {
+                S::Scheduled { ship_to, waits_for: Awaited { capture: false, ..waits_for } }
             }
-            (S::Scheduled { ship_to, .. }, E::Captured) => S::Scheduled { ship_to, captured: true },
-            (S::Scheduled { ship_to, captured: true }, E::Dispatched { tracking_number, at }) => {
+            (S::Scheduled { ship_to, waits_for }, E::Kept) => {
+                S::Scheduled { ship_to, waits_for: Awaited { stock: false, ..waits_for } }
+            }
+            (
+                S::Scheduled { ship_to, waits_for: Awaited::NOTHING },
+                E::Dispatched { tracking_number, at },
+            ) => {
                 let parcel = Parcel {
                     tracking_number: tracking_number.clone(),
                     dispatched_at: *at,
@@ -145,8 +177,10 @@ impl Shipment {
             (S::Delivered { ship_to, parcel, delivered_at }, E::CancellationRefused) => {
                 S::Delivered { ship_to, parcel: parcel.refused(), delivered_at }
             }
-            (S::Scheduled { ship_to, captured }, E::Cancelled) => S::Cancelled { ship_to, captured },
-            (S::Unknown | S::Captured, E::Cancelled | E::Barred) => S::Barred,
+            (S::Scheduled { ship_to, waits_for }, E::Cancelled) => {
+                S::Cancelled { ship_to, captured: !waits_for.capture }
+            }
+            (S::Early { .. }, E::Cancelled | E::Barred) => S::Barred,
             (unchanged, _) => unchanged,
         };
     }
@@ -154,7 +188,7 @@ impl Shipment {
     /// What the shipment waits for its carrier to do.
     pub fn next_leg(&self) -> Option<Leg> {
         match self.state {
-            S::Scheduled { captured: true, .. } => Some(Leg::Dispatch),
+            S::Scheduled { waits_for: Awaited::NOTHING, .. } => Some(Leg::Dispatch),
             S::Dispatched { .. } => Some(Leg::Deliver),
             _ => None,
         }
@@ -170,16 +204,26 @@ impl Shipment {
 
     // Forward.
 
-    pub(crate) fn schedule(&self, ship_to: &Address) -> Vec<ShipmentEvent> {
+    pub(crate) fn schedule(&self, ship_to: &Address, stock_expires: bool) -> Vec<ShipmentEvent> {
         match self.state {
-            S::Unknown | S::Captured => vec![E::Scheduled { ship_to: ship_to.clone() }],
+            S::Early { .. } => vec![E::Scheduled { ship_to: ship_to.clone(), stock_expires }],
             _ => vec![],
         }
     }
 
     pub(crate) fn note_capture(&self) -> Vec<ShipmentEvent> {
         match self.state {
-            S::Unknown | S::Scheduled { captured: false, .. } => vec![E::Captured],
+            S::Early { captured: false, .. }
+            | S::Scheduled { waits_for: Awaited { capture: true, .. }, .. } => vec![E::Captured],
+            _ => vec![],
+        }
+    }
+
+    pub(crate) fn note_kept(&self) -> Vec<ShipmentEvent> {
+        match self.state {
+            S::Early { kept: false, .. } | S::Scheduled { waits_for: Awaited { stock: true, .. }, .. } => {
+                vec![E::Kept]
+            }
             _ => vec![],
         }
     }
@@ -188,10 +232,10 @@ impl Shipment {
     pub(crate) fn dispatch(&self, at: Timestamp) -> Result<Vec<ShipmentEvent>, Refusal> {
         match self.state {
             S::Dispatched { .. } | S::Delivered { .. } => Ok(vec![]),
-            S::Scheduled { captured: true, .. } => Ok(vec![self.moved(Leg::Dispatch, at)]),
-            S::Scheduled { captured: false, .. } => Err(Refusal::NotCaptured),
+            S::Scheduled { waits_for: Awaited::NOTHING, .. } => Ok(vec![self.moved(Leg::Dispatch, at)]),
+            S::Scheduled { waits_for, .. } => Err(Refusal::NotReady(waits_for)),
             S::Cancelled { .. } => Err(Refusal::Cancelled),
-            S::Unknown | S::Captured | S::Barred => Err(Refusal::Unknown),
+            S::Early { .. } | S::Barred => Err(Refusal::Unknown),
         }
     }
 
@@ -200,9 +244,9 @@ impl Shipment {
         match self.state {
             S::Delivered { .. } => Ok(vec![]),
             S::Dispatched { .. } => Ok(vec![self.moved(Leg::Deliver, at)]),
-            S::Scheduled { captured, .. } => Err(Refusal::NotDispatched { captured }),
+            S::Scheduled { waits_for, .. } => Err(Refusal::NotDispatched(waits_for)),
             S::Cancelled { .. } => Err(Refusal::Cancelled),
-            S::Unknown | S::Captured | S::Barred => Err(Refusal::Unknown),
+            S::Early { .. } | S::Barred => Err(Refusal::Unknown),
         }
     }
 
@@ -219,7 +263,7 @@ impl Shipment {
     /// The order asks whether it can still be cancelled, and is answered once.
     pub(crate) fn stop(&self) -> Vec<ShipmentEvent> {
         match &self.state {
-            S::Unknown | S::Captured | S::Scheduled { .. } => vec![E::Cancelled],
+            S::Early { .. } | S::Scheduled { .. } => vec![E::Cancelled],
             S::Dispatched { parcel, .. } | S::Delivered { parcel, .. } if !parcel.cancellation_refused => {
                 vec![E::CancellationRefused]
             }
@@ -230,7 +274,7 @@ impl Shipment {
     /// The order is off. `None`: the parcel has left, which cannot be while the order's part is sound.
     pub(crate) fn cancel(&self) -> Option<Vec<ShipmentEvent>> {
         match self.state {
-            S::Unknown | S::Captured => Some(vec![E::Barred]),
+            S::Early { .. } => Some(vec![E::Barred]),
             S::Scheduled { .. } => Some(vec![E::Cancelled]),
             S::Cancelled { .. } | S::Barred => Some(vec![]),
             S::Dispatched { .. } | S::Delivered { .. } => None,

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::{
     decider::{Fact, World},
-    shipment::{Parcel, Shipment, State},
+    shipment::{Awaited, Parcel, Shipment, State},
 };
 
 /// Locks shipments, in the order of their ids, and reads them. Those that do not exist are left out.
@@ -22,7 +22,7 @@ pub(crate) async fn lock_shipments(
     }
     let rows = sqlx::query(
         "select order_id, sequence, status, captured, cancellation_refused, tracking_number, dispatched_at,
-             delivered_at, ship_to
+             delivered_at, ship_to, kept, awaits_stock
          from shipment where order_id = any($1) order by order_id for update",
     )
     .bind(ids.iter().map(|it| it.0).collect::<Vec<_>>())
@@ -35,7 +35,7 @@ pub(crate) async fn lock_shipments(
 pub(crate) async fn shipment(pool: &PgPool, id: OrderId) -> sqlx::Result<Option<Shipment>> {
     let row = sqlx::query(
         "select order_id, sequence, status, captured, cancellation_refused, tracking_number, dispatched_at,
-             delivered_at, ship_to
+             delivered_at, ship_to, kept, awaits_stock
          from shipment where order_id = $1",
     )
     .bind(id.0)
@@ -59,9 +59,9 @@ pub(crate) async fn save_shipments(
     write(
         tx,
         "insert into shipment (order_id, sequence, status, captured, cancellation_refused, tracking_number,
-             dispatched_at, delivered_at, ship_to)
+             dispatched_at, delivered_at, ship_to, kept, awaits_stock)
          select * from unnest($1::uuid[], $2::bigint[], $3::text[], $4::bool[], $5::bool[], $6::text[],
-             $7::timestamptz[], $8::timestamptz[], $9::text[])",
+             $7::timestamptz[], $8::timestamptz[], $9::text[], $10::bool[], $11::bool[])",
         &new,
     )
     .await?;
@@ -70,11 +70,12 @@ pub(crate) async fn save_shipments(
         "update shipment s
          set sequence = it.sequence, status = it.status, captured = it.captured,
              cancellation_refused = it.cancellation_refused, tracking_number = it.tracking_number,
-             dispatched_at = it.dispatched_at, delivered_at = it.delivered_at, ship_to = it.ship_to
+             dispatched_at = it.dispatched_at, delivered_at = it.delivered_at, ship_to = it.ship_to,
+             kept = it.kept, awaits_stock = it.awaits_stock
          from unnest($1::uuid[], $2::bigint[], $3::text[], $4::bool[], $5::bool[], $6::text[],
-             $7::timestamptz[], $8::timestamptz[], $9::text[])
+             $7::timestamptz[], $8::timestamptz[], $9::text[], $10::bool[], $11::bool[])
              it (order_id, sequence, status, captured, cancellation_refused, tracking_number, dispatched_at,
-                 delivered_at, ship_to)
+                 delivered_at, ship_to, kept, awaits_stock)
          where s.order_id = it.order_id",
         &stored,
     )
@@ -98,6 +99,8 @@ async fn write(tx: &mut PgConnection, statement: &'static str, shipments: &[&Shi
         .bind(parcels.iter().map(|it| it.map(|it| it.dispatched_at)).collect::<Vec<_>>())
         .bind(shipments.iter().map(|it| delivered_at(it)).collect::<Vec<_>>())
         .bind(addresses)
+        .bind(shipments.iter().map(|it| kept(it)).collect::<Vec<_>>())
+        .bind(shipments.iter().map(|it| awaits_stock(it)).collect::<Vec<_>>())
         .execute(tx)
         .await?;
     Ok(())
@@ -105,9 +108,10 @@ async fn write(tx: &mut PgConnection, statement: &'static str, shipments: &[&Shi
 
 fn status(shipment: &Shipment) -> &'static str {
     match shipment.state {
+        State::Early { captured: true, .. } => "captured",
+        State::Early { captured: false, kept: true } => "kept",
         // Never written: whatever changes a shipment takes it out of this state.
-        State::Unknown => "unknown",
-        State::Captured => "captured",
+        State::Early { captured: false, kept: false } => "unknown",
         State::Scheduled { .. } => "scheduled",
         State::Dispatched { .. } => "dispatched",
         State::Delivered { .. } => "delivered",
@@ -118,10 +122,19 @@ fn status(shipment: &Shipment) -> &'static str {
 
 fn captured(shipment: &Shipment) -> bool {
     match shipment.state {
-        State::Captured | State::Dispatched { .. } | State::Delivered { .. } => true,
-        State::Scheduled { captured, .. } | State::Cancelled { captured, .. } => captured,
-        State::Unknown | State::Barred => false,
+        State::Early { captured, .. } | State::Cancelled { captured, .. } => captured,
+        State::Scheduled { waits_for, .. } => !waits_for.capture,
+        State::Dispatched { .. } | State::Delivered { .. } => true,
+        State::Barred => false,
     }
+}
+
+fn kept(shipment: &Shipment) -> bool {
+    matches!(shipment.state, State::Early { kept: true, .. })
+}
+
+fn awaits_stock(shipment: &Shipment) -> bool {
+    matches!(shipment.state, State::Scheduled { waits_for: Awaited { stock: true, .. }, .. })
 }
 
 fn delivered_at(shipment: &Shipment) -> Option<Timestamp> {
@@ -137,7 +150,7 @@ fn ship_to(shipment: &Shipment) -> Option<&Address> {
         | State::Dispatched { ship_to, .. }
         | State::Delivered { ship_to, .. }
         | State::Cancelled { ship_to, .. } => Some(ship_to),
-        State::Unknown | State::Captured | State::Barred => None,
+        State::Early { .. } | State::Barred => None,
     }
 }
 
@@ -159,8 +172,11 @@ fn read(row: &PgRow) -> sqlx::Result<Shipment> {
         })
     };
     let state = match row.try_get("status")? {
-        "captured" => State::Captured,
-        "scheduled" => State::Scheduled { ship_to: address()?, captured },
+        "captured" | "kept" => State::Early { captured, kept: row.try_get("kept")? },
+        "scheduled" => {
+            let waits_for = Awaited { capture: !captured, stock: row.try_get("awaits_stock")? };
+            State::Scheduled { ship_to: address()?, waits_for }
+        }
         "dispatched" => State::Dispatched { ship_to: address()?, parcel: parcel()? },
         "delivered" => State::Delivered {
             ship_to: address()?,

@@ -2,7 +2,7 @@ use events::{Address, OrderId, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::shipment::{Shipment, State};
+use crate::shipment::{Awaited, Shipment, State};
 
 /// A shipment as its readers see it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -16,6 +16,9 @@ pub struct ShipmentView {
     /// Whether the payment was captured, without which nothing is dispatched. Of a cancelled shipment: whether
     /// it was when the shipment was cancelled.
     pub captured: bool,
+    /// Whether inventory is still to say that the stock is kept, without which nothing is dispatched either:
+    /// of an order whose reservation runs out.
+    pub awaits_stock: bool,
     #[schema(value_type = AddressView)]
     pub ship_to: Address,
     #[serde(with = "events::timestamp::option")]
@@ -40,19 +43,23 @@ pub enum Status {
 impl ShipmentView {
     /// `None`: nothing was ever scheduled, so there is no shipment to show.
     pub(crate) fn of(shipment: &Shipment) -> Option<Self> {
-        let (status, ship_to, captured) = match &shipment.state {
-            State::Unknown | State::Captured | State::Barred => return None,
-            State::Scheduled { ship_to, captured } => (Status::Scheduled, ship_to, *captured),
-            State::Dispatched { ship_to, .. } => (Status::Dispatched, ship_to, true),
-            State::Delivered { ship_to, .. } => (Status::Delivered, ship_to, true),
-            State::Cancelled { ship_to, captured } => (Status::Cancelled, ship_to, *captured),
+        use State as S;
+        let (status, ship_to, waits_for) = match &shipment.state {
+            S::Early { .. } | S::Barred => return None,
+            S::Scheduled { ship_to, waits_for } => (Status::Scheduled, ship_to, *waits_for),
+            S::Dispatched { ship_to, .. } => (Status::Dispatched, ship_to, Awaited::NOTHING),
+            S::Delivered { ship_to, .. } => (Status::Delivered, ship_to, Awaited::NOTHING),
+            S::Cancelled { ship_to, captured } => {
+                (Status::Cancelled, ship_to, Awaited { capture: !captured, ..Awaited::NOTHING })
+            }
         };
         let parcel = shipment.parcel();
         Some(Self {
             order_id: shipment.order_id,
             status,
             tracking_number: parcel.map(|it| it.tracking_number.clone()),
-            captured,
+            captured: !waits_for.capture,
+            awaits_stock: waits_for.stock,
             ship_to: ship_to.clone(),
             dispatched_at: parcel.map(|it| it.dispatched_at),
             delivered_at: match shipment.state {

@@ -24,11 +24,19 @@ pub(crate) fn address() -> Address {
 }
 
 fn scheduled() -> E {
-    E::Scheduled { ship_to: address() }
+    E::Scheduled { ship_to: address(), stock_expires: false }
+}
+
+fn expiring() -> E {
+    E::Scheduled { ship_to: address(), stock_expires: true }
 }
 
 fn dispatched() -> E {
     E::Dispatched { tracking_number: tracking::number(order_id()), at: AT }
+}
+
+fn delivered() -> E {
+    E::Delivered { at: AT }
 }
 
 fn fold(events: &[E]) -> Shipment {
@@ -37,43 +45,72 @@ fn fold(events: &[E]) -> Shipment {
     shipment
 }
 
-/// Every state that there is, by a name.
-pub(crate) fn states() -> Vec<(&'static str, Shipment)> {
-    let delivered = E::Delivered { at: AT };
-    let paid = [scheduled(), E::Captured];
-    let left = [&paid[..], &[dispatched()]].concat();
-    let arrived = [&left[..], &[delivered]].concat();
-    let and = |events: &[E], event| fold(&[events, &[event]].concat());
-    vec![
-        ("unknown", fold(&[])),
-        ("captured", fold(&[E::Captured])),
-        ("scheduled", fold(&[scheduled()])),
-        ("ready", fold(&paid)),
-        ("dispatched", fold(&left)),
-        ("dispatched!", and(&left, E::CancellationRefused)),
-        ("delivered", fold(&arrived)),
-        ("delivered!", and(&arrived, E::CancellationRefused)),
-        ("cancelled", fold(&[scheduled(), E::Cancelled])),
-        ("cancelled, paid", and(&paid, E::Cancelled)),
-        ("barred", fold(&[E::Barred])),
-    ]
+/// A list with a name for each of its items, and the match that finds the name again: what the list leaves out
+/// does not compile.
+macro_rules! listed {
+    ($list:ident: $item:ty, $name:ident: $of:ty { $($title:literal: $pattern:pat => $it:expr,)* }) => {
+        pub(crate) fn $list() -> Vec<(&'static str, $item)> {
+            vec![$(($title, $it)),*]
+        }
+
+        pub(crate) fn $name(it: &$of) -> &'static str {
+            match it {
+                $($pattern => $title,)*
+            }
+        }
+    };
+}
+pub(crate) use listed;
+
+const READY: [fn() -> E; 2] = [scheduled, || E::Captured];
+
+/// The shipment after it was ready, and then `more`.
+fn ready_then(more: &[E]) -> Shipment {
+    fold(&READY.map(|it| it()).into_iter().chain(more.iter().cloned()).collect::<Vec<_>>())
 }
 
-/// The name of a state of [`states`].
-pub(crate) fn name(shipment: &Shipment) -> &'static str {
-    let found = states().into_iter().find(|(_, it)| it.state == shipment.state);
-    found.expect("one of the states").0
+const fn waits_for(capture: bool, stock: bool) -> Awaited {
+    Awaited { capture, stock }
 }
 
-pub(crate) fn event_name(event: &E) -> &'static str {
-    match event {
-        E::Captured => "captured",
-        E::Scheduled { .. } => "Scheduled",
-        E::Dispatched { .. } => "Dispatched",
-        E::Delivered { .. } => "Delivered",
-        E::Cancelled => "Cancelled",
-        E::CancellationRefused => "Refused",
-        E::Barred => "barred",
+listed! {
+    states: Shipment, name: State {
+        "unknown": S::Early { captured: false, kept: false } => fold(&[]),
+        "captured": S::Early { captured: true, kept: false } => fold(&[E::Captured]),
+        "kept": S::Early { captured: false, kept: true } => fold(&[E::Kept]),
+        "captured, kept": S::Early { captured: true, kept: true } => fold(&[E::Captured, E::Kept]),
+        "scheduled": S::Scheduled { waits_for: Awaited { capture: true, stock: false }, .. } => fold(&[scheduled()]),
+        "scheduled until": S::Scheduled { waits_for: Awaited { capture: true, stock: true }, .. } =>
+            fold(&[expiring()]),
+        "paid until": S::Scheduled { waits_for: Awaited { capture: false, stock: true }, .. } =>
+            fold(&[expiring(), E::Captured]),
+        "ready": S::Scheduled { waits_for: Awaited { capture: false, stock: false }, .. } => ready_then(&[]),
+        "dispatched": S::Dispatched { parcel: Parcel { cancellation_refused: false, .. }, .. } =>
+            ready_then(&[dispatched()]),
+        "dispatched!": S::Dispatched { parcel: Parcel { cancellation_refused: true, .. }, .. } =>
+            ready_then(&[dispatched(), E::CancellationRefused]),
+        "delivered": S::Delivered { parcel: Parcel { cancellation_refused: false, .. }, .. } =>
+            ready_then(&[dispatched(), delivered()]),
+        "delivered!": S::Delivered { parcel: Parcel { cancellation_refused: true, .. }, .. } =>
+            ready_then(&[dispatched(), delivered(), E::CancellationRefused]),
+        "cancelled": S::Cancelled { captured: false, .. } => fold(&[scheduled(), E::Cancelled]),
+        "cancelled, paid": S::Cancelled { captured: true, .. } => ready_then(&[E::Cancelled]),
+        "barred": S::Barred => fold(&[E::Barred]),
+    }
+}
+
+// Those that are published begin with a capital.
+listed! {
+    all_events: E, event_name: E {
+        "captured": E::Captured => E::Captured,
+        "kept": E::Kept => E::Kept,
+        "Scheduled": E::Scheduled { stock_expires: false, .. } => scheduled(),
+        "Scheduled until": E::Scheduled { stock_expires: true, .. } => expiring(),
+        "Dispatched": E::Dispatched { .. } => dispatched(),
+        "Delivered": E::Delivered { .. } => delivered(),
+        "Cancelled": E::Cancelled => E::Cancelled,
+        "Refused": E::CancellationRefused => E::CancellationRefused,
+        "barred": E::Barred => E::Barred,
     }
 }
 
@@ -83,33 +120,27 @@ fn shown(events: &[E]) -> String {
 }
 
 #[test]
-fn the_states_differ() {
-    let states = states();
-    for (name, shipment) in &states {
-        assert_eq!(states.iter().filter(|(_, it)| it.state == shipment.state).count(), 1, "{name}");
+fn the_states_are_what_they_are_called() {
+    for (title, shipment) in states() {
+        assert_eq!(name(&shipment.state), title);
+    }
+    for (title, event) in all_events() {
+        assert_eq!(event_name(&event), title);
+        assert_eq!(event.is_published(), title.starts_with(char::is_uppercase));
     }
 }
 
 #[test]
 fn each_state_follows_each_event() {
-    let all = [
-        E::Captured,
-        scheduled(),
-        dispatched(),
-        E::Delivered { at: AT },
-        E::Cancelled,
-        E::CancellationRefused,
-        E::Barred,
-    ];
     let mut table = String::new();
     for (before, shipment) in states() {
         let mut to: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-        for event in &all {
+        for (event_name, event) in all_events() {
             let mut after = shipment.clone();
-            after.evolve(event);
+            after.evolve(&event);
             assert_eq!(after.sequence - shipment.sequence, i64::from(event.is_published()));
             if after.state != shipment.state {
-                to.entry(name(&after)).or_default().push(event_name(event));
+                to.entry(name(&after.state)).or_default().push(event_name);
             }
         }
         let to: Vec<_> = to.iter().map(|(after, by)| format!("{after} by {}", by.join("/"))).collect();
@@ -117,9 +148,13 @@ fn each_state_follows_each_event() {
         table.push('\n');
     }
     expect![[r#"
-        unknown         -> barred by Cancelled/barred; captured by captured; scheduled by Scheduled
-        captured        -> barred by Cancelled/barred; ready by Scheduled
+        unknown         -> barred by Cancelled/barred; captured by captured; kept by kept; scheduled by Scheduled; scheduled until by Scheduled until
+        captured        -> barred by Cancelled/barred; captured, kept by kept; paid until by Scheduled until; ready by Scheduled
+        kept            -> barred by Cancelled/barred; captured, kept by captured; scheduled by Scheduled/Scheduled until
+        captured, kept  -> barred by Cancelled/barred; ready by Scheduled/Scheduled until
         scheduled       -> cancelled by Cancelled; ready by captured
+        scheduled until -> cancelled by Cancelled; paid until by captured; scheduled by kept
+        paid until      -> cancelled, paid by Cancelled; ready by kept
         ready           -> cancelled, paid by Cancelled; dispatched by Dispatched
         dispatched      -> delivered by Delivered; dispatched! by Refused
         dispatched!     -> delivered! by Delivered
@@ -169,7 +204,7 @@ fn check(given: &[E], when: impl FnOnce(&Shipment) -> Vec<E>, then: Expect) {
 
 #[test]
 fn the_money_may_come_first() {
-    check(&[E::Captured], |it| it.schedule(&address()), expect!["Scheduled"]);
+    check(&[E::Captured], |it| it.schedule(&address(), false), expect!["Scheduled"]);
     check(&[E::Captured, scheduled()], Shipment::note_capture, expect![""]);
     assert_eq!(fold(&[E::Captured, scheduled()]).next_leg(), Some(Leg::Dispatch));
 }
@@ -178,9 +213,26 @@ fn the_money_may_come_first() {
 fn nothing_leaves_before_it_is_paid_for() {
     let shipment = fold(&[scheduled()]);
     assert_eq!(shipment.next_leg(), None);
-    assert_eq!(shipment.dispatch(AT), Err(Refusal::NotCaptured));
+    assert_eq!(shipment.dispatch(AT), Err(Refusal::NotReady(waits_for(true, false))));
     // Nor if such an event were recorded.
     assert_eq!(fold(&[scheduled(), dispatched()]).state, shipment.state);
+}
+
+#[test]
+fn nothing_leaves_before_its_stock_is_certain() {
+    let shipment = fold(&[E::Captured, expiring()]);
+    assert_eq!(shipment.next_leg(), None);
+    assert_eq!(shipment.dispatch(AT), Err(Refusal::NotReady(waits_for(false, true))));
+    assert_eq!(fold(&[E::Captured, expiring(), dispatched()]).state, shipment.state);
+    for whenever in [[E::Kept, E::Captured, expiring()], [E::Captured, expiring(), E::Kept]] {
+        assert_eq!(fold(&whenever).next_leg(), Some(Leg::Dispatch));
+    }
+}
+
+#[test]
+fn stock_that_does_not_expire_is_not_waited_for() {
+    check(&[scheduled(), E::Captured], |it| it.note_kept(), expect![""]);
+    assert_eq!(fold(&[scheduled(), E::Captured]).next_leg(), Some(Leg::Dispatch));
 }
 
 #[test]
@@ -194,6 +246,7 @@ fn an_order_is_answered_once() {
 #[test]
 fn an_answer_to_an_unknown_order_bars_its_shipment() {
     check(&[], Shipment::stop, expect!["Cancelled"]);
-    check(&[E::Cancelled], |it| it.schedule(&address()), expect![""]);
+    check(&[E::Cancelled], |it| it.schedule(&address(), false), expect![""]);
     check(&[E::Cancelled], Shipment::note_capture, expect![""]);
+    check(&[E::Cancelled], Shipment::note_kept, expect![""]);
 }

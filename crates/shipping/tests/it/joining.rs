@@ -20,7 +20,7 @@ async fn an_order_is_confirmed_and_then_paid() {
 
     assert_eq!(status, 200);
     let mut expected = json!({
-        "order_id": order, "status": "scheduled", "tracking_number": null, "captured": false,
+        "order_id": order, "status": "scheduled", "tracking_number": null, "captured": false, "awaits_stock": false,
         "ship_to": {"name": "Ada Lovelace", "line1": "12 Analytical St", "line2": "2nd floor",
             "city": "London", "postal_code": "N1", "country": "GB"},
         "dispatched_at": null, "delivered_at": null, "cancellation_refused": false,

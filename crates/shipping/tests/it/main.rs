@@ -11,3 +11,5 @@ mod racing;
 mod rig;
 mod routes;
 mod rows;
+mod stock;
+mod upgrade;

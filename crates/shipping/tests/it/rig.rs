@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-pub(crate) use self::given::{cancelled, captured, confirmed, requested};
+pub(crate) use self::given::{cancelled, captured, confirmed, confirmed_until, kept, requested};
 use self::wire::{Published, envelope, open};
 
 /// For whatever is expected to happen: long, because it costs time only when it does not.
@@ -121,7 +121,8 @@ impl Rig {
         let group = format!("{}.shipping", self.prefix);
         self.bus.rewind(&group).await.unwrap();
         self.start_service(args).await;
-        let read: Vec<String> = ["order", "payment"].map(|it| topics::name(&self.prefix, it)).into();
+        let read: Vec<String> =
+            ["order", "payment", "inventory"].map(|it| topics::name(&self.prefix, it)).into();
         eventually(SOON, "everything is read again", async || {
             let progress = self.bus.progress(&group, &read).await.unwrap();
             match progress.iter().find(|it| it.committed.unwrap_or(0) < it.end) {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use testkit::eventually;
 use uuid::Uuid;
 
-use crate::rig::{Answer, NO_CARRIER, Rig, SOON, captured, confirmed, requested};
+use crate::rig::{Answer, NO_CARRIER, Rig, SOON, captured, confirmed, confirmed_until, kept, requested};
 
 #[track_caller]
 fn check_problem((status, body): &Answer, expected: u16, detail: &str) {
@@ -51,7 +51,7 @@ async fn what_is_missing_is_said() {
     assert_eq!(unpaid.1["type"], "/problems/shipment-not-ready");
     assert_eq!(unpaid.1["missing"], json!(["capture"]));
     let unsent = rig.deliver_parcel(order).await;
-    check_problem(&unsent, 409, "the payment is not captured and the parcel not dispatched yet");
+    check_problem(&unsent, 409, "the payment is not captured and the parcel is not dispatched yet");
     assert_eq!(unsent.1["missing"], json!(["capture", "dispatch"]));
     rig.deliver(&captured(order)).await;
     let unsent = rig.deliver_parcel(order).await;
@@ -63,6 +63,26 @@ async fn what_is_missing_is_said() {
         assert_eq!(cancelled.1["type"], "/problems/shipment-cancelled");
         assert_eq!(cancelled.1["missing"], Value::Null);
     }
+    rig.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stock_that_is_not_certain_is_missing() {
+    let rig = Rig::start(NO_CARRIER).await;
+    let order = OrderId::new();
+    rig.deliver(&confirmed_until(order)).await;
+
+    let neither = rig.dispatch(order).await;
+    check_problem(&neither, 409, "the payment is not captured and the stock is not kept yet");
+    assert_eq!(neither.1["missing"], json!(["capture", "stock"]));
+    rig.deliver(&captured(order)).await;
+    let unkept = rig.dispatch(order).await;
+    check_problem(&unkept, 409, "the stock is not kept yet");
+    assert_eq!(unkept.1["type"], "/problems/shipment-not-ready");
+    assert_eq!(unkept.1["missing"], json!(["stock"]));
+    assert_eq!(rig.deliver_parcel(order).await.1["missing"], json!(["stock", "dispatch"]));
+    rig.deliver(&kept(order)).await;
+    assert_eq!(rig.dispatch(order).await.1["status"], "dispatched");
     rig.finish().await;
 }
 
@@ -162,7 +182,7 @@ async fn the_routes_are_described() {
         assert!(responses["404"].is_object(), "{path}");
     }
     let shown = &description["components"]["schemas"]["ShipmentView"]["properties"];
-    for field in ["order_id", "status", "tracking_number", "captured", "ship_to"] {
+    for field in ["order_id", "status", "tracking_number", "captured", "awaits_stock", "ship_to"] {
         assert!(shown[field].is_object(), "{field}");
     }
     rig.finish().await;

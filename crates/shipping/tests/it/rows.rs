@@ -20,6 +20,8 @@ const SCHEDULED: &str =
     values (gen_random_uuid(), 1, 'scheduled', false, false, '{}')";
 const DISPATCHED: &str = "insert into shipment
     values (gen_random_uuid(), 2, 'dispatched', true, true, 'WB1', now(), null, '{}')";
+const KEPT: &str = "insert into shipment (order_id, sequence, status, captured, cancellation_refused, kept)
+    values (gen_random_uuid(), 0, 'kept', false, false, true)";
 const BARRED: &str = "insert into shipment (order_id, sequence, status, captured, cancellation_refused)
     values (gen_random_uuid(), 0, 'barred', false, false)";
 
@@ -30,6 +32,14 @@ async fn what_must_never_be_cannot_be_written() {
         (SCHEDULED, "update shipment set captured = true", None),
         (SCHEDULED, "update shipment set status = 'cancelled'", None),
         (DISPATCHED, "update shipment set status = 'delivered', delivered_at = now()", None),
+        (SCHEDULED, "update shipment set awaits_stock = true", None),
+        (KEPT, "update shipment set status = 'captured', captured = true", None),
+        (KEPT, "update shipment set status = 'scheduled', ship_to = '{}'", None),
+        (KEPT, "update shipment set captured = true", Some("shipment_kept")),
+        (KEPT, "update shipment set kept = false", Some("shipment_kept")),
+        (KEPT, "update shipment set ship_to = '{}'", Some("shipment_addressed")),
+        (KEPT, "update shipment set awaits_stock = true", Some("shipment_certain")),
+        (DISPATCHED, "update shipment set awaits_stock = true", Some("shipment_certain")),
         (SCHEDULED, "update shipment set status = 'unknown'", Some("shipment_status")),
         (
             SCHEDULED,

@@ -24,7 +24,13 @@ fn what_others_publish_is_read() {
         let order = example["order_id"].as_str().expect("an order id").to_owned();
         (example.to_string(), order)
     };
-    for name in ["order.confirmed", "payment.captured", "order.cancellation-requested", "order.cancelled"] {
+    for name in [
+        "order.confirmed",
+        "payment.captured",
+        "inventory.stock-kept",
+        "order.cancellation-requested",
+        "order.cancelled",
+    ] {
         let (data, order) = example(name);
         let arrival = Arrival { name, version: 1, data: data.as_bytes() };
         let input = (Shipments { carrier: SLOW }).read(&arrival).unwrap().unwrap();
@@ -33,9 +39,27 @@ fn what_others_publish_is_read() {
 }
 
 #[test]
+fn a_confirmation_says_whether_the_stock_expires() {
+    let example = events::catalogue().into_iter().find(|it| it.name == "order.confirmed");
+    let mut example = example.expect("a published event").example;
+    for (until, expected) in [(None, false), (Some("2025-08-19T10:00:00Z"), true)] {
+        example["stock_expires_at"] = until.into();
+        let data = example.to_string();
+        let arrival = Arrival { name: "order.confirmed", version: 1, data: data.as_bytes() };
+        let input = (Shipments { carrier: SLOW }).read(&arrival).unwrap();
+        assert!(
+            matches!(input, Some(Input::OrderConfirmed { stock_expires, .. }) if stock_expires == expected),
+            "{input:?}"
+        );
+    }
+}
+
+#[test]
 fn what_is_not_for_shipping_is_skipped_unread() {
     check_read("order.placed", 2, "not JSON", expect!["None"]);
     check_read("shipping.dispatched", 1, "not JSON", expect!["None"]);
+    check_read("inventory.stock-reserved", 1, "not JSON", expect!["None"]);
+    check_read("inventory.reservation-expired", 1, "not JSON", expect!["None"]);
     check_read("order.unheard-of", 7, "", expect!["None"]);
 }
 

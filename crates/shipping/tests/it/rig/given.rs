@@ -2,7 +2,7 @@
 
 use events::{
     Address, CancelReason, Customer, Money, OrderCancellationRequested, OrderCancelled, OrderConfirmed,
-    OrderId, PaymentCaptured,
+    OrderId, PaymentCaptured, StockKept,
 };
 use time::OffsetDateTime;
 
@@ -35,6 +35,16 @@ pub(crate) fn confirmed(order_id: OrderId) -> OrderConfirmed {
         confirmed_at: OffsetDateTime::now_utc(),
         stock_expires_at: None,
     }
+}
+
+/// Of an order whose reservation runs out.
+pub(crate) fn confirmed_until(order_id: OrderId) -> OrderConfirmed {
+    let soon = OffsetDateTime::now_utc() + time::Duration::HOUR;
+    OrderConfirmed { stock_expires_at: Some(soon), ..confirmed(order_id) }
+}
+
+pub(crate) fn kept(order_id: OrderId) -> StockKept {
+    StockKept { order_id, items: vec![] }
 }
 
 pub(crate) fn captured(order_id: OrderId) -> PaymentCaptured {
