@@ -10,17 +10,20 @@ pub struct Config {
     #[command(flatten)]
     pub chassis: service::Config,
 
-    /// Seconds after which stock that was reserved is available again, unless its order is confirmed. Without
-    /// it only a cancellation makes it so: an order that is not confirmed in time is cancelled anyway.
-    #[arg(long, env = "RESERVATION_TTL_SECS", value_parser = value_parser!(u64).range(1..=YEAR_SECS))]
-    pub reservation_ttl_secs: Option<u64>,
+    /// Seconds after which stock that was reserved is available again, unless its order is confirmed: longer than
+    /// an order waits for its confirmation, so that it is the way out for what never hears of its order again.
+    /// 0: only a cancellation makes it available.
+    #[arg(long, env = "RESERVATION_TTL_SECS", default_value_t = 3_600,
+        value_parser = value_parser!(u64).range(..=YEAR_SECS))]
+    pub reservation_ttl_secs: u64,
 }
 
 const YEAR_SECS: u64 = 31_536_000;
 
 impl Config {
-    pub(crate) fn reservation_ttl(&self) -> Option<Duration> {
-        self.reservation_ttl_secs.map(Duration::from_secs)
+    /// How long a reservation lasts; `None`: until it is settled.
+    pub fn reservation_ttl(&self) -> Option<Duration> {
+        (self.reservation_ttl_secs > 0).then(|| Duration::from_secs(self.reservation_ttl_secs))
     }
 }
 
@@ -39,9 +42,10 @@ mod tests {
 
     #[test]
     fn a_reservation_lasts_for_good_or_for_up_to_a_year() {
-        assert_eq!(ttl(&[]), Some(None));
+        assert_eq!(ttl(&[]), Some(Some(Duration::from_secs(3_600))));
+        assert_eq!(ttl(&["--reservation-ttl-secs", "0"]), Some(None));
         assert_eq!(ttl(&["--reservation-ttl-secs", "900"]), Some(Some(Duration::from_secs(900))));
-        for refused in ["0", "31536001", "-1", "15m", ""] {
+        for refused in ["31536001", "-1", "15m", ""] {
             assert_eq!(ttl(&["--reservation-ttl-secs", refused]), None, "{refused:?}");
         }
     }

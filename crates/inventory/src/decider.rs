@@ -8,7 +8,8 @@ use engine::{
 };
 use events::{
     Event, Item, Money, OrderCancelled, OrderConfirmed, OrderId, OrderPlaced, ProductChanged,
-    ReservationExpired, ShipmentDispatched, Sku, StockDeducted, StockRejected, StockReleased, StockReserved,
+    ReservationExpired, ShipmentDispatched, Sku, StockDeducted, StockKept, StockRejected, StockReleased,
+    StockReserved,
 };
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
@@ -226,7 +227,7 @@ impl Inventory {
             ReservationEvent::Reserved { .. } => {
                 self.reservation_ttl.map(|after| Deadline::Set { key, kind, after })
             }
-            ReservationEvent::Kept | ReservationEvent::Released | ReservationEvent::Deducted => {
+            ReservationEvent::Kept { .. } | ReservationEvent::Released | ReservationEvent::Deducted => {
                 known.and_then(Reservation::expires_at).map(|_| Deadline::Clear { key, kind })
             }
             // The deadline itself was what happened, or there was never one.
@@ -253,10 +254,11 @@ fn published(order_id: OrderId, after: &Reservation, event: &ReservationEvent) -
         E::Rejected { shortages } => {
             Publication::of(&StockRejected { order_id, shortages: shortages.clone() }, sequence)
         }
+        E::Kept { had_time: true } => Publication::of(&StockKept { order_id, items }, sequence),
         E::Released => Publication::of(&StockReleased { order_id, items }, sequence),
         E::Expired => Publication::of(&ReservationExpired { order_id, items }, sequence),
         E::Deducted => Publication::of(&StockDeducted { order_id, items }, sequence),
-        E::Kept | E::Cancelled => return None,
+        E::Kept { had_time: false } | E::Cancelled => return None,
     })
 }
 

@@ -1,7 +1,8 @@
 //! The inventory service: what there is of each product, what it costs, and what is set aside for whom.
 //!
-//! An order's stock is reserved when it is placed, all lines or none; kept from expiring when it is confirmed;
-//! deducted when its parcel leaves; released when it is cancelled. Products are set and counted over HTTP.
+//! An order's stock is reserved when it is placed, all lines or none, for a time; kept when it is confirmed within
+//! that time, which shipping waits to hear; deducted when its parcel leaves; released when it is cancelled.
+//! Products are set and counted over HTTP.
 //!
 //! **Invariants:** per SKU, what is on hand and what was deducted add up to the adjustments by hand; what is
 //! reserved is the sum of the live reservations and never more than is on hand, which a constraint holds too.

@@ -107,7 +107,9 @@ impl Product {
                 self.reserved -= quantity;
                 self.deducted += quantity;
             }
-            ReservationEvent::Rejected { .. } | ReservationEvent::Kept | ReservationEvent::Cancelled => {}
+            ReservationEvent::Rejected { .. }
+            | ReservationEvent::Kept { .. }
+            | ReservationEvent::Cancelled => {}
         }
     }
 }

@@ -31,12 +31,20 @@ pub enum State {
     Cancelled,
 }
 
-/// A fact about a reservation. `Kept` and `Cancelled` concern nobody else and are not published.
+/// A fact about a reservation. `Cancelled` concerns nobody else and is not published.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReservationEvent {
-    Reserved { items: Vec<Item>, expires_at: Option<Timestamp> },
-    Rejected { shortages: Vec<Shortage> },
-    Kept,
+    Reserved {
+        items: Vec<Item>,
+        expires_at: Option<Timestamp>,
+    },
+    Rejected {
+        shortages: Vec<Shortage>,
+    },
+    /// Published if it had a time, because shipping waits for it then.
+    Kept {
+        had_time: bool,
+    },
     Released,
     Expired,
     Deducted,
@@ -100,7 +108,7 @@ fn summed(demand: &[Item]) -> Result<Vec<Item>, Impossible> {
 /// The order is confirmed: its reservation expires no more.
 pub(crate) fn keep(known: Option<&Reservation>) -> Followed {
     match state(known) {
-        Some(S::Reserved { .. }) => Ok(Some(E::Kept)),
+        Some(S::Reserved { expires_at, .. }) => Ok(Some(E::Kept { had_time: expires_at.is_some() })),
         // Expired: the order hears of it, and is cancelled. Deducted: shipping was faster.
         Some(_) => Ok(None),
         None => Err(Impossible("an order is confirmed that was never placed here".into())),
@@ -145,7 +153,7 @@ impl Reservation {
     pub(crate) fn evolve(before: Option<Self>, event: &ReservationEvent) -> Option<Self> {
         let Some(Self { sequence, state }) = before else { return Self::begin(event) };
         let state = match (state, event) {
-            (S::Reserved { items, .. }, E::Kept) => S::Kept { items },
+            (S::Reserved { items, .. }, E::Kept { .. }) => S::Kept { items },
             (S::Reserved { items, .. } | S::Kept { items }, E::Released) => S::Released { items },
             (S::Reserved { items, .. }, E::Expired) => S::Expired { items },
             (S::Reserved { items, .. } | S::Kept { items }, E::Deducted) => S::Deducted { items },
@@ -161,7 +169,7 @@ impl Reservation {
             }
             E::Rejected { .. } => S::Rejected,
             E::Cancelled => S::Cancelled,
-            E::Kept | E::Released | E::Expired | E::Deducted => return None,
+            E::Kept { .. } | E::Released | E::Expired | E::Deducted => return None,
         };
         Some(Self { sequence: i64::from(event.is_published()), state })
     }
@@ -195,7 +203,11 @@ impl Reservation {
 impl ReservationEvent {
     /// Whether others hear of it.
     pub fn is_published(&self) -> bool {
-        !matches!(self, E::Kept | E::Cancelled)
+        match self {
+            E::Kept { had_time } => *had_time,
+            E::Cancelled => false,
+            E::Reserved { .. } | E::Rejected { .. } | E::Released | E::Expired | E::Deducted => true,
+        }
     }
 
     /// Whether the products among the reservation's items change with it.
@@ -210,4 +222,4 @@ impl ReservationEvent {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,5 +1,7 @@
 //! Whole stories through the decider, as the engine tells them.
 
+mod table;
+
 use std::fmt::Write as _;
 
 use events::Currency;
@@ -164,6 +166,7 @@ fn a_reservation_expires_unless_the_order_is_confirmed() {
             Set { key: "..01", kind: "reservation", after: 60s }
             1 waybill.inventory.stock-reserved.v1 {order_id:..02,items:[{sku:MUG,quantity:2}],expires_at:1970-01-01T00:01:00Z}
             Set { key: "..02", kind: "reservation", after: 60s }
+            2 waybill.inventory.stock-kept.v1 {order_id:..02,items:[{sku:MUG,quantity:2}]}
             Clear { key: "..02", kind: "reservation" }
             2 waybill.inventory.reservation-expired.v1 {order_id:..01,items:[{sku:MUG,quantity:1}]}
             = MUG: 5 on hand, 2 reserved, 0 gone
@@ -201,8 +204,9 @@ fn release_and_dispatch_clear_the_deadline_once() {
             Clear { key: "..01", kind: "reservation" }
             2 waybill.inventory.stock-deducted.v1 {order_id:..02,items:[{sku:MUG,quantity:1}]}
             Clear { key: "..02", kind: "reservation" }
+            2 waybill.inventory.stock-kept.v1 {order_id:..03,items:[{sku:MUG,quantity:1}]}
             Clear { key: "..03", kind: "reservation" }
-            2 waybill.inventory.stock-deducted.v1 {order_id:..03,items:[{sku:MUG,quantity:1}]}
+            3 waybill.inventory.stock-deducted.v1 {order_id:..03,items:[{sku:MUG,quantity:1}]}
             = MUG: 3 on hand, 0 reserved, 2 gone
             = order 1: released
             = order 2: deducted

@@ -129,7 +129,7 @@ fn stock_follows_reservations() {
     for (event, (on_hand, reserved, deducted)) in [
         (ReservationEvent::Reserved { items, expires_at: None }, (10, 6, 3)),
         (ReservationEvent::Rejected { shortages: vec![] }, (10, 4, 3)),
-        (ReservationEvent::Kept, (10, 4, 3)),
+        (ReservationEvent::Kept { had_time: true }, (10, 4, 3)),
         (ReservationEvent::Released, (10, 2, 3)),
         (ReservationEvent::Expired, (10, 2, 3)),
         (ReservationEvent::Deducted, (8, 2, 5)),

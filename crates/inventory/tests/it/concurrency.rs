@@ -5,7 +5,7 @@ use reqwest::Method;
 use serde_json::json;
 
 use crate::{
-    rig::{Request, Rig},
+    rig::{FOR_GOOD, Request, Rig},
     told::{cancelled, confirmed, dispatched, placed},
 };
 
@@ -13,8 +13,9 @@ use crate::{
 /// for it for as long as there is some.
 #[tokio::test]
 async fn no_more_is_promised_than_there_is() {
-    let mut rig = Rig::start(&["--workers", "2", "--batch-size", "2"]).await;
-    rig.add_instance(&["--workers", "2", "--batch-size", "2"]).await;
+    let small = [&["--workers", "2", "--batch-size", "2"], FOR_GOOD].concat();
+    let mut rig = Rig::start(&small).await;
+    rig.add_instance(&small).await;
     rig.stock("MUG", 100).await;
 
     let orders: Vec<_> = (1..=200).map(|number| placed(number, &[("MUG", 1)])).collect();
@@ -70,8 +71,8 @@ async fn hot_products_are_shared_without_deadlocks() {
 
 #[tokio::test]
 async fn of_two_who_create_a_product_one_does() {
-    let mut rig = Rig::start(&[]).await;
-    rig.add_instance(&[]).await;
+    let mut rig = Rig::start(FOR_GOOD).await;
+    rig.add_instance(FOR_GOOD).await;
     for number in 0..20 {
         let path = format!("/products/MUG-{number}");
         let body = json!({"name": "Mug", "price": {"amount": 5, "currency": "USD"}}).to_string();

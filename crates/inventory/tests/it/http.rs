@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use sqlx::Row;
 
 use crate::{
-    rig::{Request, Rig},
+    rig::{FOR_GOOD, Request, Rig},
     told::{order, placed},
 };
 
@@ -17,7 +17,7 @@ fn product(name: &str, amount: i64) -> Value {
 
 #[tokio::test]
 async fn a_product_is_created_replaced_and_counted() {
-    let rig = Rig::start(&[]).await;
+    let rig = Rig::start(FOR_GOOD).await;
     let (status, created) = rig.put("/products/MUG-01", &product("Mug", 1999)).await;
     let shown = json!({"sku": "MUG-01", "name": "Mug", "price": {"amount": 1999, "currency": "USD"},
         "on_hand": 0, "reserved": 0, "available": 0});
@@ -63,7 +63,7 @@ async fn a_product_is_created_replaced_and_counted() {
 
 #[tokio::test]
 async fn the_same_product_put_again_is_told_again_and_is_not_new() {
-    let rig = Rig::start(&[]).await;
+    let rig = Rig::start(FOR_GOOD).await;
     let statuses = [
         rig.put("/products/MUG", &product("Mug", 5)).await.0,
         rig.put("/products/MUG", &product("Mug", 5)).await.0,
@@ -80,7 +80,7 @@ async fn the_same_product_put_again_is_told_again_and_is_not_new() {
 
 #[tokio::test]
 async fn products_are_listed_in_pages() {
-    let rig = Rig::start(&[]).await;
+    let rig = Rig::start(FOR_GOOD).await;
     assert_eq!(rig.get("/products").await, (200, json!({"products": [], "next_cursor": null})));
     // Bytewise, whatever the locale of the server.
     for sku in ["B_1", "A.1", "A-1", "B-1", "A1"] {
@@ -116,7 +116,7 @@ async fn check(rig: &Rig, method: Method, path: &str, body: &str, expected: &str
 
 #[tokio::test]
 async fn a_product_that_is_not_valid_is_refused() {
-    let rig = Rig::start(&[]).await;
+    let rig = Rig::start(FOR_GOOD).await;
     let long = "x".repeat(201);
     let body = |name: &str, amount: i64| product(name, amount).to_string();
     for (body, expected) in [
@@ -164,7 +164,7 @@ async fn a_product_that_is_not_valid_is_refused() {
 
 #[tokio::test]
 async fn the_currency_of_a_product_stays() {
-    let rig = Rig::start(&[]).await;
+    let rig = Rig::start(FOR_GOOD).await;
     rig.put("/products/MUG", &product("Mug", 5)).await;
     let body = json!({"name": "Mug", "price": {"amount": 5, "currency": "EUR"}}).to_string();
     let expected = "409 the product is sold in USD, which cannot be changed";
@@ -174,7 +174,7 @@ async fn the_currency_of_a_product_stays() {
 
 #[tokio::test]
 async fn an_adjustment_that_is_not_valid_is_refused() {
-    let rig = Rig::start(&[]).await;
+    let rig = Rig::start(FOR_GOOD).await;
     rig.stock("MUG", 3).await;
     let path = "/products/MUG/adjustments";
     for (body, expected) in [
@@ -196,7 +196,7 @@ async fn an_adjustment_that_is_not_valid_is_refused() {
 
 #[tokio::test]
 async fn what_is_reserved_cannot_be_taken_away() {
-    let rig = Rig::start(&[]).await;
+    let rig = Rig::start(FOR_GOOD).await;
     rig.stock("MUG", 5).await;
     rig.tell(&placed(1, &[("MUG", 3)])).await;
     rig.reservation_is(1, "reserved").await;
@@ -214,7 +214,7 @@ async fn what_is_reserved_cannot_be_taken_away() {
 
 #[tokio::test]
 async fn a_read_that_makes_no_sense_is_refused() {
-    let rig = Rig::start(&[]).await;
+    let rig = Rig::start(FOR_GOOD).await;
     let limits = "400 the parameter limit must be from 1 to 100";
     check(&rig, Method::GET, "/products?limit=0", "", limits).await;
     check(&rig, Method::GET, "/products?limit=101", "", limits).await;
@@ -231,7 +231,7 @@ async fn a_read_that_makes_no_sense_is_refused() {
 
 #[tokio::test]
 async fn an_adjustment_under_one_key_is_made_once() {
-    let rig = Rig::start(&[]).await;
+    let rig = Rig::start(FOR_GOOD).await;
     rig.stock("MUG", 5).await;
     rig.stock("CUP", 5).await;
     let (path, key) = ("/products/MUG/adjustments", [("idempotency-key", "delivery-17")]);
@@ -257,7 +257,7 @@ async fn an_adjustment_under_one_key_is_made_once() {
 
 #[tokio::test]
 async fn a_refused_attempt_does_not_use_up_its_key() {
-    let rig = Rig::start(&[]).await;
+    let rig = Rig::start(FOR_GOOD).await;
     let (path, key) = ("/products/MUG/adjustments", [("idempotency-key", "delivery-18")]);
     let received = json!({"delta": 10, "reason": "goods received"});
     assert_eq!(rig.post(path, &key, &received).await.0, 404);
@@ -269,7 +269,7 @@ async fn a_refused_attempt_does_not_use_up_its_key() {
 
 #[tokio::test]
 async fn the_api_describes_itself() {
-    let rig = Rig::start(&[]).await;
+    let rig = Rig::start(FOR_GOOD).await;
     let (status, description) = rig.get("/openapi.json").await;
     assert_eq!(status, 200);
     let paths: Vec<_> = description["paths"]

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod concurrency;
+mod expiry;
 mod http;
 mod laws;
 mod rig;

@@ -18,6 +18,9 @@ use crate::{laws, told::order};
 /// For whatever is expected to happen: long, because it costs time only when it does not.
 pub(crate) const SOON: Duration = Duration::from_secs(30);
 
+/// Reservations last until they are settled, and set no deadline.
+pub(crate) const FOR_GOOD: &[&str] = &["--reservation-ttl-secs", "0"];
+
 pub(crate) struct Rig {
     pub(crate) pool: PgPool,
     bus: Bus,

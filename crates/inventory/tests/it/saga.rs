@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::{
-    rig::{CORRELATION, Published, Rig},
+    rig::{CORRELATION, FOR_GOOD, Published, Rig},
     told::{cancelled, confirmed, dispatched, order, placed},
 };
 
@@ -26,7 +26,7 @@ async fn trace(rig: &Rig, count: usize, expected: Expect) {
 
 #[tokio::test]
 async fn stock_is_reserved_kept_and_deducted() {
-    let rig = Rig::start(&[]).await;
+    let rig = Rig::start(FOR_GOOD).await;
     rig.stock("MUG", 10).await;
     rig.stock("CUP", 1).await;
 
@@ -64,7 +64,7 @@ async fn stock_is_reserved_kept_and_deducted() {
 
 #[tokio::test]
 async fn too_little_of_one_product_rejects_all() {
-    let rig = Rig::start(&[]).await;
+    let rig = Rig::start(FOR_GOOD).await;
     rig.stock("MUG", 10).await;
     rig.stock("CUP", 1).await;
 
@@ -88,7 +88,7 @@ async fn too_little_of_one_product_rejects_all() {
 
 #[tokio::test]
 async fn a_cancelled_order_gives_back_its_stock_in_every_state() {
-    let rig = Rig::start(&[]).await;
+    let rig = Rig::start(FOR_GOOD).await;
     rig.stock("MUG", 10).await;
     for number in 1..=3 {
         rig.tell(&placed(number, &[("MUG", 3)])).await;
@@ -126,7 +126,7 @@ async fn a_cancelled_order_gives_back_its_stock_in_every_state() {
 
 #[tokio::test]
 async fn a_cancellation_before_the_order_leaves_a_tombstone() {
-    let rig = Rig::start(&[]).await;
+    let rig = Rig::start(FOR_GOOD).await;
     rig.stock("MUG", 10).await;
     rig.tell(&cancelled(1)).await;
     let tombstone = rig.reservation_is(1, "cancelled").await;
@@ -144,7 +144,7 @@ async fn a_cancellation_before_the_order_leaves_a_tombstone() {
 
 #[tokio::test]
 async fn duplicates_and_repetitions_have_no_effect() {
-    let rig = Rig::start(&[]).await;
+    let rig = Rig::start(FOR_GOOD).await;
     rig.stock("MUG", 10).await;
     let (first, left) = (placed(1, &[("MUG", 2)]), dispatched(1));
     let id = rig.tell(&first).await;
@@ -175,7 +175,7 @@ async fn duplicates_and_repetitions_have_no_effect() {
 
 #[tokio::test]
 async fn a_parcel_that_left_without_a_reservation_is_a_dead_letter() {
-    let rig = Rig::start(&[]).await;
+    let rig = Rig::start(FOR_GOOD).await;
     rig.stock("MUG", 10).await;
     rig.tell(&placed(1, &[("MUG", 2)])).await;
     rig.reservation_is(1, "reserved").await;
@@ -194,7 +194,7 @@ async fn a_parcel_that_left_without_a_reservation_is_a_dead_letter() {
 
 #[tokio::test]
 async fn the_first_version_of_an_order_is_read() {
-    let rig = Rig::start(&[]).await;
+    let rig = Rig::start(FOR_GOOD).await;
     rig.stock("MUG", 10).await;
     let mut old: Value = serde_json::to_value(placed(1, &[("MUG", 2)])).unwrap();
     old["total"] = json!(1000);
@@ -202,64 +202,5 @@ async fn the_first_version_of_an_order_is_read() {
     rig.tell(&serde_json::from_value::<OrderPlacedV1>(old).unwrap()).await;
     rig.reservation_is(1, "reserved").await;
     assert_eq!(rig.level("MUG").await, [10, 2, 8]);
-    rig.finish().await;
-}
-
-#[tokio::test]
-async fn a_reservation_with_a_time_runs_out() {
-    let rig = Rig::start(&["--reservation-ttl-secs", "1"]).await;
-    rig.stock("MUG", 10).await;
-    rig.tell(&placed(1, &[("MUG", 2)])).await;
-    let reserved = rig.published(Aggregate::Inventory, 1).await;
-    assert!(reserved[0].data["expires_at"].is_string(), "{reserved:?}");
-
-    let expired = rig.reservation_is(1, "expired").await;
-
-    assert_eq!(expired["expires_at"], Value::Null);
-    assert_eq!(rig.level("MUG").await, [10, 0, 10]);
-    let events = rig.published(Aggregate::Inventory, 2).await;
-    assert_eq!(events[1].name, "inventory.reservation-expired");
-    assert_eq!(events[1].data["items"], json!([{"sku": "MUG", "quantity": 2}]));
-    assert_eq!(events[1].correlation_id, CORRELATION);
-    rig.finish().await;
-}
-
-#[tokio::test]
-async fn what_is_settled_in_time_does_not_run_out() {
-    let rig = Rig::start(&["--reservation-ttl-secs", "3600"]).await;
-    rig.stock("MUG", 10).await;
-    for number in 1..=4 {
-        rig.tell(&placed(number, &[("MUG", 1)])).await;
-        rig.reservation_is(number, "reserved").await;
-    }
-    rig.counts("select count(*) from engine.deadline where kind = 'reservation'", 4).await;
-    rig.tell(&confirmed(1)).await;
-    rig.tell(&cancelled(2)).await;
-    rig.tell(&dispatched(3)).await;
-    for (number, status) in [(1, "kept"), (2, "released"), (3, "deducted")] {
-        rig.reservation_is(number, status).await;
-    }
-    rig.counts("select count(*) from engine.deadline", 1).await;
-    // The one that is left becomes due.
-    sqlx::query("update engine.deadline set due_at = clock_timestamp()").execute(&rig.pool).await.unwrap();
-    rig.reservation_is(4, "expired").await;
-    assert_eq!(rig.level("MUG").await, [9, 1, 8]);
-    rig.finish().await;
-}
-
-/// The time of a reservation is in the database: it passes also while the service is away.
-#[tokio::test]
-async fn a_reservation_runs_out_while_nobody_is_there() {
-    let mut rig = Rig::start(&["--reservation-ttl-secs", "3600"]).await;
-    rig.stock("MUG", 10).await;
-    rig.tell(&placed(1, &[("MUG", 2)])).await;
-    rig.reservation_is(1, "reserved").await;
-    rig.stop_instance().await;
-    sqlx::query("update engine.deadline set due_at = clock_timestamp()").execute(&rig.pool).await.unwrap();
-
-    // The setting is for new reservations.
-    rig.add_instance(&[]).await;
-
-    rig.reservation_is(1, "expired").await;
     rig.finish().await;
 }

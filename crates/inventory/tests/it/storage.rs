@@ -4,13 +4,13 @@ use sqlx::AssertSqlSafe;
 
 use crate::{
     laws,
-    rig::Rig,
+    rig::{FOR_GOOD, Rig},
     told::{order, placed},
 };
 
 #[tokio::test]
 async fn the_database_bars_what_must_never_be() {
-    let rig = Rig::start(&[]).await;
+    let rig = Rig::start(FOR_GOOD).await;
     rig.stock("MUG", 5).await;
     let id = order(1);
     let reservation = |status: &str, items: &str, expires_at: &str| {
@@ -39,7 +39,7 @@ async fn the_database_bars_what_must_never_be() {
 
 #[tokio::test]
 async fn the_laws_notice_what_breaks_them() {
-    let rig = Rig::start(&[]).await;
+    let rig = Rig::start(FOR_GOOD).await;
     rig.stock("MUG", 5).await;
     rig.tell(&placed(1, &[("MUG", 2)])).await;
     rig.reservation_is(1, "reserved").await;
