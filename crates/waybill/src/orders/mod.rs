@@ -3,9 +3,12 @@
 mod place;
 mod watch;
 
+use std::collections::BTreeMap;
+
 use clap::{Args, Subcommand};
 use events::{Money, OrderId};
 use serde::Deserialize;
+use serde_json::json;
 
 use crate::{
     client::{Answer, BaseUrl, Client, send},
@@ -23,7 +26,7 @@ pub(crate) enum Orders {
     /// Cancel an order: at once before it is confirmed; after that shipping is asked to stop the parcel.
     ///
     /// The order is then cancelled when shipping has stopped it: see `orders watch`. A shipped order stays as it is.
-    Cancel(Show),
+    Cancel(Cancel),
 }
 
 /// The order service.
@@ -40,6 +43,19 @@ struct Service {
 #[derive(Args)]
 pub(crate) struct Show {
     order_id: OrderId,
+    #[command(flatten)]
+    service: Service,
+}
+
+#[derive(Args)]
+pub(crate) struct Cancel {
+    order_id: OrderId,
+    /// Why; kept in the order's history.
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+    /// Who wants it; kept as well.
+    #[arg(long, value_name = "NAME")]
+    actor: Option<String>,
     #[command(flatten)]
     service: Service,
 }
@@ -73,6 +89,10 @@ struct Order {
     lines: Vec<Line>,
     total: Money,
     cancel_reason: Option<String>,
+    #[serde(default)]
+    cancelling: bool,
+    #[serde(default)]
+    compensation: BTreeMap<String, String>,
     tracking_number: Option<String>,
     placed_at: String,
 }
@@ -105,8 +125,16 @@ async fn show(client: &Client, Show { order_id, service }: Show) -> anyhow::Resu
     answer.print(&service)
 }
 
-async fn cancel(client: &Client, Show { order_id, service }: Show) -> anyhow::Result<()> {
-    let answer = send(client.post(&service.order_url, &format!("/orders/{order_id}/cancel"))).await?;
+async fn cancel(client: &Client, cancel: Cancel) -> anyhow::Result<()> {
+    let Cancel { order_id, reason, actor, service } = cancel;
+    let mut request = client.post(&service.order_url, &format!("/orders/{order_id}/cancel"));
+    if let Some(reason) = reason {
+        request = request.json(&json!({ "reason": reason }));
+    }
+    if let Some(actor) = actor {
+        request = request.header("X-Actor", actor);
+    }
+    let answer = send(request).await?;
     if !service.json && answer.json::<Order>()?.status != "cancelled" {
         say!(
             "shipping has been asked to stop the parcel; `waybill orders watch {order_id}` tells the outcome"
@@ -156,6 +184,9 @@ impl Answer {
             say!("  {:>5} x {:<12} at {}", line.quantity, line.sku, line.unit_price);
         }
         say!("  total {}, placed at {}", order.total, order.placed_at);
+        for (what, standing) in &order.compensation {
+            say!("  {what} given back: {standing}");
+        }
         if let Some(number) = &order.tracking_number {
             say!("  tracking number {number}");
         }
@@ -168,6 +199,7 @@ impl Order {
     fn standing(&self) -> String {
         match &self.cancel_reason {
             Some(reason) => format!("{} ({reason})", self.status),
+            None if self.cancelling => format!("{} (to be cancelled)", self.status),
             None => self.status.clone(),
         }
     }
