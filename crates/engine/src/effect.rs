@@ -1,5 +1,6 @@
 //! Effects: calls to the outside, with the intent on disk before the call and the answer as an input.
 
+mod desk;
 mod worker;
 
 use std::{collections::HashSet, future::Future, time::Duration};

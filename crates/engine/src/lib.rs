@@ -33,6 +33,7 @@ mod run;
 mod shedding;
 mod trace;
 mod unit;
+mod vacuum;
 
 pub use command::{Commands, Rejected};
 pub use database::{connect_options, migrate, wait_for};

@@ -1,30 +1,26 @@
 //! The relay: moves the outbox to the log, in order, one active per database.
 
+mod page;
+
 use std::{
-    borrow::Cow,
     collections::{HashMap, VecDeque},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use bus::{Bus, CloudEvent, Delivery, DeliveryError, Producer, Record, Trace, topics};
+use bus::{Bus, DeliveryError, Producer};
 use opentelemetry::KeyValue;
-use sqlx::{
-    AssertSqlSafe, PgConnection, Row,
-    postgres::{PgConnectOptions, PgRow},
-};
+use sqlx::{PgConnection, postgres::PgConnectOptions};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use self::page::{Batch, Pages};
 use crate::{
     database::{Link, backoff},
-    dead_letter,
     health::{Health, Part},
     metrics::Metrics,
     mutant::{Mutant, Mutation},
+    vacuum,
 };
 
 /// Publishes what the transactions of one database have put into `engine.outbox`.
@@ -43,24 +39,18 @@ pub struct Relay {
     pub(crate) metrics: Metrics,
     pub(crate) health: Health,
     pub(crate) mutation: Mutation,
-    /// Rows deleted since the outbox was last vacuumed.
-    pub(crate) deleted: AtomicU64,
 }
 
 /// "Waybill" and a number: the key of the session advisory lock.
 const LOCK: i64 = 0x5741_5942_494c_4c01;
 const STAND_BY: Duration = Duration::from_millis(250);
-/// Rows read at once. Two batches are under way: one is read while the other is being acknowledged.
-const BATCH: usize = 1_000;
+/// Two batches are under way: one is read while the other is being acknowledged.
 const UNDER_WAY: usize = 2;
 /// After so many batches the relay waits for what is under way and begins again at the lowest id: a row
 /// with a lower id than those read ahead may have been committed meanwhile.
 const BATCHES_AHEAD: u32 = 32;
 const SHORTEST_POLL: Duration = Duration::from_millis(5);
 const LONGEST_POLL: Duration = Duration::from_millis(100);
-/// The outbox turns over many times a minute, for which autovacuum is too slow.
-const VACUUM_EVERY: Duration = Duration::from_secs(1);
-const VACUUM_FROM: u64 = 1_000;
 /// A key whose event the broker refuses is tried again after this time; the other keys go on.
 const REFUSED_FOR: Duration = Duration::from_secs(30);
 /// At shutdown, for how long acknowledgements are still awaited.
@@ -87,17 +77,7 @@ struct Caution {
     refused: HashMap<(String, String), Instant>,
     /// Something was published since the last failure: the next pause is a short one again.
     progressed: bool,
-}
-
-struct Batch {
-    ids: Vec<i64>,
-    /// How many of each type.
-    types: HashMap<String, u64>,
-    /// The aggregate of the first row.
-    first: (String, String),
-    /// How many rows were to go: the one that was refused at once is not among those taken.
-    offered: usize,
-    delivery: Delivery,
+    pages: Pages,
 }
 
 impl Relay {
@@ -164,7 +144,7 @@ impl Relay {
         tracing::info!("the relay is active");
         let ended = tokio::select! {
             ended = self.publish(connection, &producer, caution, shutdown) => ended,
-            never = self.keep_vacuumed() => match never {},
+            never = vacuum::keep(&self.options) => match never {},
         };
         // Dropping a client waits for its threads.
         let _ = tokio::task::spawn_blocking(move || drop(producer)).await;
@@ -223,82 +203,6 @@ impl Relay {
         }
     }
 
-    /// Reads rows above `floor` and gives them to the producer, in order. Whether there may be more is told
-    /// by a full page.
-    async fn hand_over(
-        &self,
-        connection: &mut PgConnection,
-        producer: &Producer,
-        caution: &mut Caution,
-        floor: i64,
-    ) -> sqlx::Result<(Option<Batch>, bool)> {
-        caution.refused.retain(|_, until| *until > Instant::now());
-        let limit = if caution.one_by_one > 0 { 1 } else { BATCH };
-        let (types, ids): (Vec<&str>, Vec<&str>) =
-            caution.refused.keys().map(|(kind, id)| (kind.as_str(), id.as_str())).unzip();
-        let rows = sqlx::query(
-            "select outbox_id, event_id, aggregate_type, aggregate_id, type, sequence, occurred_at, correlation_id,
-                 causation_id, actor, traceparent, tracestate, baggage, headers, payload
-             from engine.outbox
-             where outbox_id > $1
-               and (cardinality($2::text[]) = 0
-                    or (aggregate_type, aggregate_id) not in (select * from unnest($2::text[], $3::text[])))
-             order by outbox_id limit $4",
-        )
-        .bind(floor)
-        .bind(types)
-        .bind(ids)
-        .bind(limit as i64)
-        .fetch_all(&mut *connection)
-        .await?;
-        let Some(first) = rows.first() else { return Ok((None, false)) };
-        let first = (first.try_get("aggregate_type")?, first.try_get("aggregate_id")?);
-        let records = rows.iter().map(|row| self.record(row)).collect::<sqlx::Result<Vec<_>>>()?;
-        let delivery = producer.enqueue(records);
-        let (ids, offered) = (Vec::with_capacity(rows.len()), rows.len());
-        let mut batch = Batch { ids, types: HashMap::new(), first, offered, delivery };
-        for row in &rows[..batch.delivery.taken] {
-            batch.ids.push(row.try_get("outbox_id")?);
-            let name: &str = row.try_get("type")?;
-            match batch.types.get_mut(name) {
-                Some(count) => *count += 1,
-                None => drop(batch.types.insert(name.to_owned(), 1)),
-            }
-        }
-        // A producer that is full takes the rest when there is room, that is, after this batch.
-        let full = rows.len() == limit && batch.delivery.taken == rows.len() && limit > 1;
-        Ok((Some(batch), full))
-    }
-
-    fn record<'r>(&self, row: &'r PgRow) -> sqlx::Result<Record<'r>> {
-        let text = |name: &str| row.try_get::<Option<&'r str>, _>(name).map(|it| it.map(Cow::Borrowed));
-        let topic = topics::name(&self.prefix, row.try_get("aggregate_type")?);
-        let payload: Option<&'r [u8]> = row.try_get("payload")?;
-        if let Some(headers) = row.try_get::<Option<&str>, _>("headers")? {
-            let mirrored = dead_letter::mirrored_record(topic.into(), headers, payload.map(Cow::Borrowed));
-            return mirrored.map_err(|error| sqlx::Error::Decode(error.into()));
-        }
-        let key: &'r str = row.try_get("aggregate_id")?;
-        let event = CloudEvent {
-            id: row.try_get("event_id")?,
-            source: format!("/waybill/{}", self.service).into(),
-            r#type: Cow::Borrowed(row.try_get::<&'r str, _>("type")?),
-            subject: Some(Cow::Borrowed(key)),
-            time: row.try_get("occurred_at")?,
-            sequence: row.try_get("sequence")?,
-            correlation_id: row.try_get("correlation_id")?,
-            causation_id: row.try_get("causation_id")?,
-            actor: text("actor")?,
-            trace: Trace {
-                parent: text("traceparent")?,
-                state: text("tracestate")?,
-                baggage: text("baggage")?,
-            },
-            data: Cow::Borrowed(payload.unwrap_or_default()),
-        };
-        Ok(event.into_record(topic.into(), Cow::Borrowed(key)))
-    }
-
     /// Waits for the acknowledgement of a batch and deletes it.
     async fn complete(
         &self,
@@ -332,34 +236,10 @@ impl Relay {
             .execute(connection)
             .await?;
         caution.progressed = true;
-        self.deleted.fetch_add(count as u64, Ordering::Relaxed);
         self.health.progress(Part::Relay);
         for (name, count) in batch.types {
             self.metrics.published.add(count, &[self.metrics.service.clone(), KeyValue::new("type", name)]);
         }
         Ok(())
-    }
-
-    async fn keep_vacuumed(&self) -> std::convert::Infallible {
-        let mut link = Link::new(self.options.clone());
-        loop {
-            tokio::time::sleep(VACUUM_EVERY).await;
-            if self.deleted.load(Ordering::Relaxed) < VACUUM_FROM {
-                continue;
-            }
-            self.deleted.store(0, Ordering::Relaxed);
-            let Ok(connection) = link.get().await else { continue };
-            let vacuum = AssertSqlSafe("vacuum (truncate off) engine.outbox");
-            if let Err(error) = sqlx::raw_sql(vacuum).execute(connection).await {
-                tracing::debug!(%error, "the outbox was not vacuumed");
-                link.drop_connection();
-            }
-        }
-    }
-}
-
-impl Batch {
-    fn last_id(&self) -> i64 {
-        self.ids.last().copied().unwrap_or(0)
     }
 }

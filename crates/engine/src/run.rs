@@ -1,9 +1,6 @@
 //! Puts the parts of an engine together and names its tasks.
 
-use std::{
-    sync::{Arc, atomic::AtomicU64},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use bus::{Bus, topics};
 use events::Aggregate;
@@ -205,7 +202,6 @@ impl<D: Decider, O: Outside<Input = D::Input>> Engine<D, O> {
             metrics: self.unit.metrics.clone(),
             health: self.unit.health.clone(),
             mutation: self.unit.mutation,
-            deleted: AtomicU64::new(0),
         };
         async move {
             let all: Vec<String> =

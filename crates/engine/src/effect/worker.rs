@@ -1,23 +1,21 @@
 //! Makes the calls: what was just decided and what is found in the table, side by side.
 
-use std::{
-    collections::{HashSet, VecDeque},
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use opentelemetry::KeyValue;
-use recloser::{AsyncRecloser, Error as Broken, Recloser};
+use recloser::Error as Broken;
 use sqlx::{PgPool, Row, postgres::PgRow};
 use tokio::{
     sync::mpsc,
-    task::JoinSet,
     time::{Instant, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{Call, LEASE, Outside};
+use super::{
+    Call, LEASE, Outside,
+    desk::{Desk, Done, Outcome},
+};
 use crate::{
     command::Commands,
     decider::{Cause, Decider},
@@ -25,16 +23,6 @@ use crate::{
     trace,
 };
 
-/// How many calls are under way at once.
-const CONCURRENCY: usize = 128;
-/// How many are tried at once after the breaker was open, until one is answered. More than the outcomes that the
-/// breaker needs to make up its mind.
-const PROBES: usize = 8;
-/// For how long no call is begun after the breaker was seen open.
-const REST: Duration = Duration::from_secs(1);
-/// How often the table is searched for calls whose time has come, or whose process is gone. While there is more to
-/// be found, it is searched as soon as there is room.
-const SEARCH_EVERY: Duration = Duration::from_millis(500);
 /// A call that has waited here for longer is left to whoever finds it once its lease is over: made so late, it
 /// would be under way when it is found.
 const FRESH_FOR: Duration = Duration::from_secs(20);
@@ -47,47 +35,6 @@ pub(crate) struct Worker<D: Decider, O> {
     pub(crate) metrics: Metrics,
     /// Calls of transactions that this process has just committed.
     pub(crate) fresh: mpsc::Receiver<Call>,
-}
-
-/// What a call came to.
-struct Done {
-    id: Uuid,
-    outcome: Outcome,
-}
-
-enum Outcome {
-    /// Its answer is applied.
-    Answered,
-    /// It is to be made again, for this reason.
-    Again(String),
-    /// It was not made.
-    Spared,
-}
-
-/// What there is to do.
-struct Desk {
-    breaker: AsyncRecloser,
-    gate: Gate,
-    under_way: JoinSet<Done>,
-    ids: HashSet<Uuid>,
-    /// Leased in a search and not begun.
-    found: VecDeque<Call>,
-    /// Whose turn it is, when both wait.
-    fresh_next: bool,
-    again: Vec<Done>,
-    search_at: Instant,
-    /// The last search found as much as it was to find.
-    more: bool,
-    /// What was last told of the gate.
-    told: Option<bool>,
-}
-
-/// How many calls may be under way, by what became of the last ones.
-enum Gate {
-    Open,
-    /// The breaker was open a moment ago: a few calls find out whether it still has to be.
-    Ajar,
-    ShutUntil(Instant),
 }
 
 impl<D: Decider, O: Outside<Input = D::Input>> Worker<D, O> {
@@ -107,9 +54,7 @@ impl<D: Decider, O: Outside<Input = D::Input>> Worker<D, O> {
                     }
                 }
                 () = sleep_until(wake_at) => {
-                    if let Gate::ShutUntil(_) = desk.gate {
-                        desk.gate = Gate::Ajar;
-                    }
+                    desk.set_ajar();
                     self.postpone(&mut desk.again).await;
                     self.search(&mut desk).await;
                 }
@@ -119,9 +64,7 @@ impl<D: Decider, O: Outside<Input = D::Input>> Worker<D, O> {
     }
 
     fn tell_gate(&self, desk: &mut Desk) {
-        let open = matches!(desk.gate, Gate::Open);
-        if desk.told != Some(open) {
-            desk.told = Some(open);
+        if let Some(open) = desk.news() {
             self.metrics.breaker_open.record(u64::from(!open), std::slice::from_ref(&self.metrics.service));
         }
     }
@@ -166,8 +109,7 @@ impl<D: Decider, O: Outside<Input = D::Input>> Worker<D, O> {
 
     /// Leases calls that are due. Their order does not matter, so that what another has locked is left out.
     async fn search(&self, desk: &mut Desk) {
-        (desk.search_at, desk.more) = (Instant::now() + SEARCH_EVERY, false);
-        let limit = desk.gate.limit().saturating_sub(desk.found.len());
+        let limit = desk.begin_search();
         if limit == 0 {
             return;
         }
@@ -236,65 +178,6 @@ impl<D: Decider, O: Outside<Input = D::Input>> Worker<D, O> {
         );
         if let Err(error) = given.bind(&ids).execute(&self.pool).await {
             tracing::debug!(%error, "effects are found when their leases are over");
-        }
-    }
-}
-
-impl Desk {
-    fn new() -> Self {
-        let breaker = Recloser::custom()
-            .error_rate(0.5)
-            .closed_len(50)
-            .half_open_len(5)
-            .open_wait(Duration::from_secs(1))
-            .build();
-        Self {
-            breaker: AsyncRecloser::from(breaker),
-            gate: Gate::Open,
-            under_way: JoinSet::new(),
-            ids: HashSet::new(),
-            found: VecDeque::new(),
-            fresh_next: true,
-            again: Vec::new(),
-            search_at: Instant::now(),
-            more: false,
-            told: None,
-        }
-    }
-
-    /// How many more calls may be begun.
-    fn room(&self) -> usize {
-        self.gate.limit().saturating_sub(self.under_way.len())
-    }
-
-    fn note(&mut self, done: Done) {
-        self.ids.remove(&done.id);
-        match done.outcome {
-            Outcome::Answered => self.gate = Gate::Open,
-            Outcome::Again(_) => self.again.push(done),
-            Outcome::Spared => {
-                self.gate = Gate::ShutUntil(Instant::now() + REST);
-                self.again.push(done);
-            }
-        }
-    }
-
-    /// When it is time to put back, and to search.
-    fn wake_at(&self) -> Instant {
-        match self.gate {
-            Gate::ShutUntil(until) => until,
-            _ if self.more && self.found.len() * 2 <= self.gate.limit() => Instant::now(),
-            _ => self.search_at,
-        }
-    }
-}
-
-impl Gate {
-    fn limit(&self) -> usize {
-        match self {
-            Self::Open => CONCURRENCY,
-            Self::Ajar => PROBES,
-            Self::ShutUntil(_) => 0,
         }
     }
 }

@@ -157,6 +157,10 @@ impl Decider for Accounts {
         (kind == EXPIRY).then(|| Input::Due { account: key.to_owned() })
     }
 
+    fn sheds(input: &Input) -> bool {
+        matches!(input, Input::Command(order) if order.twist == Twist::Plain)
+    }
+
     async fn load(&self, tx: &mut PgConnection, inputs: &[&Input]) -> sqlx::Result<World> {
         let mut world: World =
             inputs.iter().map(|it| (it.account().to_owned(), Account::default())).collect();

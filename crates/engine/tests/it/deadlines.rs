@@ -13,6 +13,19 @@ use crate::{
 const HOUR: u64 = 3_600_000;
 
 impl Rig {
+    /// Waits until so many connections of the engine wait for a lock.
+    #[track_caller]
+    fn waiting(&self, count: i64) -> impl Future<Output = ()> {
+        eventually(SOON, "the engine's transactions wait for the lock", async move || {
+            let sql = "select count(*) from pg_stat_activity where datname = current_database()
+                and application_name = 'engine' and wait_event_type = 'Lock'";
+            match self.count(sql).await {
+                waiting if waiting == count => Ok(()),
+                waiting => Err(format!("{waiting} of {count}")),
+            }
+        })
+    }
+
     /// Waits until the first `count` of the deadlines are settled, this way or that.
     async fn settled(&self, count: i64) {
         eventually(SOON, "deadlines are settled", async || {
@@ -151,6 +164,93 @@ async fn one_set_by_an_event_goes_off_without_new_traffic() {
     rig.journal_of(3).await;
 
     assert!(begun.elapsed() >= Duration::from_millis(200));
+    engine.stop().await;
+    rig.close().await;
+}
+
+/// The account's lock is held while both ask for it; Postgres gives it to them in the order in which they asked.
+async fn race(event_first: bool) -> Vec<String> {
+    let rig = Rig::new().await;
+    let engine = rig.start();
+    engine.command(twisted("a", 1, Twist::Arm(HOUR))).await.unwrap();
+    let held = rig.hold("select from account where account_id = 'a' for update").await;
+    for (waiting, is_event) in [(1, event_first), (2, !event_first)] {
+        if is_event {
+            rig.send(&[twisted("a", 0, Twist::Disarm)]).await;
+        } else {
+            let come = "update engine.deadline set due_at = clock_timestamp()";
+            sqlx::query(come).execute(&rig.pool).await.unwrap();
+        }
+        rig.waiting(waiting).await;
+    }
+    held.rollback().await.unwrap();
+
+    rig.at_rest().await;
+    rig.journal_of(2).await;
+    // Commands are carried out one after the other, so that whatever the deadline does is done by then.
+    engine.command(book("a", 1)).await.unwrap();
+    let kinds = rig.journal().await.into_iter().map(|it| it.kind).collect();
+    assert_eq!(rig.count("select count(*) from engine.deadline").await, 0);
+    engine.stop().await;
+    rig.close().await;
+    kinds
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_an_event_and_a_deadline_at_the_same_time_the_event_wins_if_it_has_the_lock_first() {
+    assert_eq!(race(true).await, ["Armed", "Disarmed", "Booked"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_an_event_and_a_deadline_at_the_same_time_the_deadline_wins_if_it_has_the_lock_first() {
+    assert_eq!(race(false).await, ["Armed", "Expired", "Booked"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_is_cleared_never_comes_and_one_that_is_set_again_moves() {
+    let rig = Rig::new().await;
+    let engine = rig.start();
+    engine.command(twisted("cleared", 1, Twist::Arm(400))).await.unwrap();
+    engine.command(twisted("sooner", 1, Twist::Arm(HOUR))).await.unwrap();
+    engine.command(twisted("later", 1, Twist::Arm(400))).await.unwrap();
+    engine.command(twisted("cleared", 0, Twist::Disarm)).await.unwrap();
+    engine.command(twisted("later", 1, Twist::Arm(HOUR))).await.unwrap();
+    engine.command(twisted("sooner", 1, Twist::Arm(800))).await.unwrap();
+
+    rig.settled(2).await;
+
+    // When the last one came the times that do not hold any more had passed.
+    let came: Vec<String> =
+        rig.journal().await.into_iter().filter(|it| it.kind == "Expired").map(|it| it.account).collect();
+    assert_eq!(came, ["sooner"]);
+    let left =
+        "select count(*) from engine.deadline where key = 'later' and due_at > clock_timestamp() + '50 min'";
+    assert_eq!(rig.count(left).await, 1);
+    assert_eq!(rig.count("select count(*) from engine.deadline").await, 1);
+    engine.stop().await;
+    rig.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn neither_unknown_kinds_nor_those_that_cannot_be_taken_keep_the_others_waiting() {
+    let rig = Rig::new().await;
+    // More than a page of each, and all of them due for long.
+    let old = "insert into engine.deadline (key, kind, due_at, correlation_id)
+        select 'unknown-' || n, 'foreign', clock_timestamp() - interval '2 days', uuidv7() from generate_series(1, 1200) n
+        union all
+        select 'stuck-' || n, 'expiry', clock_timestamp() - interval '1 day', uuidv7() from generate_series(1, 600) n;
+        insert into account select 'stuck-' || n, 0, 0, true from generate_series(1, 600) n;
+        alter table journal add constraint stuck check (account_id not like 'stuck%')";
+    sqlx::raw_sql(old).execute(&rig.pool).await.unwrap();
+    let engine = rig.start();
+    engine.command(twisted("a", 1, Twist::Arm(50))).await.unwrap();
+
+    rig.settled(1).await;
+
+    assert_eq!(rig.count("select count(*) from engine.deadline").await, 1_800);
+    sqlx::raw_sql("alter table journal drop constraint stuck").execute(&rig.pool).await.unwrap();
+    rig.settled(601).await;
+    assert_eq!(rig.count("select count(*) from engine.deadline where kind = 'foreign'").await, 1_200);
     engine.stop().await;
     rig.close().await;
 }

@@ -5,11 +5,14 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod account;
+mod breaker;
 mod commands;
 mod deadlines;
 mod duplicates;
 mod effects;
+mod gauges;
 mod happy;
+mod housekeeping;
 mod laws;
 mod metrics;
 mod mutants;
@@ -21,5 +24,6 @@ mod redrive;
 mod relay;
 mod rig;
 mod running;
+mod shedding;
 mod teller;
 mod transaction;

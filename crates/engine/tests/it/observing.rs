@@ -81,6 +81,15 @@ async fn no_hot_table_is_read_from_end_to_end_under_load() {
     engine.command(book("a-0", 1)).await.unwrap();
     // What a backend has counted is told when it ends, at the latest.
     engine.stop().await;
+    eventually(SOON, "the engine's backends have ended", async || {
+        let left = "select count(*) from pg_stat_activity
+            where datname = current_database() and application_name = 'engine'";
+        match rig.count(left).await {
+            0 => Ok(()),
+            left => Err(format!("{left} left")),
+        }
+    })
+    .await;
 
     let after = scans(&rig).await;
     let hot = ["account", "journal", "engine.outbox", "engine.deadline", "engine.effect"];
@@ -88,9 +97,9 @@ async fn no_hot_table_is_read_from_end_to_end_under_load() {
         let inbox = name.starts_with("engine.inbox_") && it.written > 0;
         if inbox || hot.contains(&name.as_str()) {
             let scans = it.scans - before.get(name).map_or(0, |it| it.scans);
-            // One for each index when it was made, which may be told late. A plan with a scan would show with
-            // every batch.
-            assert!(scans <= it.indexes, "{name}: {scans} scans, {it:?}");
+            // One for each index when it was made, which may be told late, also of an index that a migration has
+            // replaced. A plan with a scan would show with every batch.
+            assert!(scans <= it.indexes + 1, "{name}: {scans} scans, {it:?}");
         }
     }
     let written: i64 = after.values().map(|it| it.written).sum();

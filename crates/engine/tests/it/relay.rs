@@ -161,3 +161,36 @@ async fn nothing_is_read_from_the_topic_before_it_is_committed() {
     engine.stop().await;
     rig.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn large_events_are_published_a_few_at_a_time_and_small_ones_many() {
+    let rig = Rig::new().await;
+    let watch = "create table page (rows bigint not null, bytes bigint not null);
+        create function note() returns trigger language plpgsql as $$ begin
+            insert into page select count(*), coalesce(sum(octet_length(payload)), 0) from gone; return null;
+        end $$;
+        create trigger note after delete on engine.outbox referencing old table as gone
+            for each statement execute function note();
+        insert into engine.outbox (event_id, aggregate_type, aggregate_id, type, sequence, occurred_at, payload)
+        select uuidv7(), 'payment', 'k-' || n % 7, 'waybill.account.changed.v1', n / 7 + 1, clock_timestamp(),
+            convert_to(repeat('x', case when n between 500 and 549 then 800000 else 100 end), 'UTF8')
+        from generate_series(0, 4999) n";
+    sqlx::raw_sql(watch).execute(&rig.pool).await.unwrap();
+    let engine = rig.engine("engine").run(|it| it == "relay");
+    rig.drained().await;
+
+    let published = rig.published().await;
+    assert_eq!(published.len(), 5_000);
+    let mut next = std::collections::HashMap::new();
+    for record in &published {
+        let event = bus::Envelope::open(record).unwrap().read().unwrap();
+        let expected = next.entry(record.key.clone()).or_insert(0);
+        *expected += 1;
+        assert_eq!(event.sequence, Some(*expected));
+    }
+    // 8 MiB, and the row with which that is passed.
+    assert!(rig.count("select max(bytes) from page").await <= (8 << 20) + 800_000);
+    assert_eq!(rig.count("select max(rows) from page").await, 1_000);
+    engine.stop().await;
+    rig.close().await;
+}

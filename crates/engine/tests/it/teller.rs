@@ -1,6 +1,9 @@
 //! The outside that accounts call: it remembers who asked, and does not always answer.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use engine::{Outside, Unanswered};
 use uuid::Uuid;
@@ -15,6 +18,8 @@ pub(crate) enum Mood {
     Unanswered,
     /// Never returns.
     Hangs,
+    /// Answers after a while.
+    Slow,
     /// Answers what the decider has to call impossible.
     Nonsense,
 }
@@ -54,6 +59,10 @@ impl Outside for Teller {
         let answer = |twist| Input::Answered { account: request.to_owned(), twist };
         match mood {
             Mood::Answers => Ok(answer(Twist::Plain)),
+            Mood::Slow => {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                Ok(answer(Twist::Plain))
+            }
             Mood::Nonsense => Ok(answer(Twist::Impossible)),
             Mood::Unanswered => Err(Unanswered("the line is dead".into())),
             Mood::Hangs => std::future::pending().await,
