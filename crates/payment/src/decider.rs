@@ -25,7 +25,7 @@ pub enum Input {
 }
 
 /// A fact of this service.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fact {
     pub order_id: OrderId,
     pub event: PaymentEvent,
@@ -144,3 +144,6 @@ fn effect(event: &PaymentEvent) -> Option<Effect> {
     let request = serde_json::to_string(call).expect("a call serialises");
     Some(Effect { key: call.order_id().to_string(), request })
 }
+
+#[cfg(test)]
+mod tests;

@@ -26,7 +26,7 @@ pub use config::Config;
 /// The decider as it runs, for simulation and model checking: it needs neither a database nor a log.
 pub use decider::{Fact, Input, Payments, World};
 pub use payment::{Answer, Call, Charge, Hold, Payment, PaymentEvent, State, Then};
-pub use view::{PaymentView, Status};
+pub use view::{Asking, PaymentView, Status};
 
 use bus::Bus;
 use events::Aggregate;

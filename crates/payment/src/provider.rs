@@ -2,7 +2,8 @@
 //! needs them (<https://docs.stripe.com/api/payment_intents>).
 //!
 //! The effect's id is the idempotency key, so that a call whose answer was lost is made again and has its effect
-//! once. Whatever is not a definite answer is no answer.
+//! once. Whatever is not a definite answer is no answer. What the provider keeps under that key may be a failure:
+//! then a look at the payment says whether the call is to be made under another one, never the failure itself.
 
 mod answer;
 mod request;
@@ -12,13 +13,13 @@ use std::time::Duration;
 use anyhow::Context as _;
 use engine::{Outside, Unanswered};
 use reqwest::{
-    Client, RequestBuilder, Response, StatusCode, Url,
+    Client, RequestBuilder, Response, Url,
     header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue},
     redirect,
 };
 use uuid::Uuid;
 
-use self::answer::{Intent, Verdict};
+use self::answer::{Found, Said, Verdict};
 use crate::{
     Config,
     decider::Input,
@@ -35,6 +36,7 @@ const ANSWER_LIMIT: usize = 256 * 1024;
 /// The version of the API that the answers are read as, whatever the account's default is.
 const API_VERSION: HeaderValue = HeaderValue::from_static("2024-06-20");
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 /// The provider, as the engine's effects reach it.
 pub(crate) struct Provider {
@@ -62,28 +64,39 @@ impl Provider {
         Ok(Self { client, base: trimmed(&config.provider_url) })
     }
 
-    async fn ask(&self, key: Uuid, call: &Call) -> Result<Answer, String> {
-        let (path, form) = request::of(call);
-        let post = self.client.post(format!("{}{path}", self.base)).form(&form);
-        let (status, body) = receive(post.header(IDEMPOTENCY_KEY, key.to_string())).await?;
-        match answer::read(call, status, &body) {
+    /// Makes a call, at most four requests. They take less time than the engine's lease on the call.
+    async fn ask(&self, id: Uuid, call: &Call) -> Result<Answer, String> {
+        let said = self.post(&id.to_string(), call).await?;
+        let (reference, why) = match answer::read(call, &said) {
+            Verdict::Is(answer) => return Ok(answer),
+            Verdict::Unclear(why) => return Err(why),
+            Verdict::Look { reference, why } => (reference, why),
+        };
+        let key = match (self.look(call, &reference).await?, said.replayed) {
+            (Found::Is(answer), _) => return Ok(answer),
+            (Found::Unclear(why), _) => return Err(why),
+            (Found::Undone(Some(end)), _) => format!("{id}-{end}"),
+            (Found::Undone(None), true) => format!("{id}-{}", Uuid::now_v7()),
+            // Said for the first time. If it is kept under the key, that shows when the call is made again.
+            (Found::Undone(None), false) => return Err(why),
+        };
+        match answer::read(call, &self.post(&key, call).await?) {
             Verdict::Is(answer) => Ok(answer),
-            Verdict::Unclear(why) => Err(why),
-            Verdict::Look(reference) => self.look(call, &reference).await,
+            Verdict::Unclear(why) | Verdict::Look { why, .. } => Err(why),
         }
     }
 
+    async fn post(&self, key: &str, call: &Call) -> Result<Said, String> {
+        let (path, form) = request::of(call);
+        let post = self.client.post(format!("{}{path}", self.base)).form(&form);
+        receive(post.header(IDEMPOTENCY_KEY, key)).await
+    }
+
     /// Asks how the payment stands, and takes from that what became of the call.
-    async fn look(&self, call: &Call, reference: &str) -> Result<Answer, String> {
-        let get = self.client.get(format!("{}{}/{reference}", self.base, request::INTENTS));
-        let (status, body) = receive(get).await?;
-        if status != StatusCode::OK {
-            return Err(format!("asked how the payment stands: {}", answer::described(status, &body)));
-        }
-        let intent: Intent = serde_json::from_slice(&body)
-            .map_err(|_| "asked how the payment stands: not a payment intent")?;
-        let unclear = || format!("{} and not as asked for", answer::word(&intent.status));
-        answer::told(call, &intent).ok_or_else(unclear)
+    async fn look(&self, call: &Call, reference: &str) -> Result<Found, String> {
+        let get = self.client.get(format!("{}{}", self.base, request::standing(call, reference)));
+        let said = receive(get).await?;
+        Ok(answer::found(call, said.status, &said.body))
     }
 }
 
@@ -104,10 +117,11 @@ fn trimmed(url: &Url) -> String {
     url.as_str().trim_end_matches('/').to_owned()
 }
 
-async fn receive(request: RequestBuilder) -> Result<(StatusCode, Vec<u8>), String> {
+async fn receive(request: RequestBuilder) -> Result<Said, String> {
     let response = request.send().await.map_err(|error| lost(&error))?;
     let status = response.status();
-    Ok((status, read(response).await?))
+    let replayed = response.headers().get(REPLAYED).is_some_and(|it| it == "true");
+    Ok(Said { status, replayed, body: read(response).await? })
 }
 
 async fn read(mut response: Response) -> Result<Vec<u8>, String> {

@@ -4,7 +4,7 @@ use events::{Money, OrderId};
 
 use crate::{
     payment::{Charge, Hold, Payment, State, Then},
-    view::{PaymentView, Status},
+    view::{OpenCall, PaymentView, Status},
 };
 
 /// The columns of `payment`.
@@ -123,7 +123,10 @@ impl Row {
         })
     }
 
-    pub(crate) fn view(self) -> PaymentView {
+    /// With the call that the provider has not answered yet, if there is one.
+    pub(crate) fn view(self, open: Option<OpenCall>) -> PaymentView {
+        let asking = open.is_some().then(|| self.status.asking()).flatten();
+        let (attempts, last_error) = open.map(|it| (it.attempts, it.last_error)).unzip();
         let money = |amount| self.amount.map(|it| Money { amount, ..it });
         PaymentView {
             order_id: self.order_id,
@@ -133,6 +136,9 @@ impl Row {
             refunded: money(self.refunded),
             provider_reference: self.reference,
             code: self.code,
+            asking,
+            attempts,
+            last_error: last_error.flatten(),
         }
     }
 }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::{
     payment::Payment,
     row::Row,
-    view::{PaymentView, Status},
+    view::{OpenCall, PaymentView, Status},
 };
 
 fn decode_error(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> sqlx::Error {
@@ -121,15 +121,23 @@ async fn write(tx: &mut PgConnection, sql: &'static str, payments: &[&Payment]) 
     Ok(())
 }
 
-/// The payment of an order, as it stands.
+/// The payment of an order, as it stands, and whether the provider is being asked something about it. The engine
+/// takes a call away in the transaction that changes the payment, so that one statement sees both or neither.
 pub(crate) async fn payment(pool: &PgPool, id: OrderId) -> sqlx::Result<Option<PaymentView>> {
     let found = sqlx::query(
         "select order_id, sequence, status, reserved, confirmed, cancelled, amount, currency, payment_method,
-             reference, code, authorized, captured, refunded
-         from payment where order_id = $1",
+             reference, code, authorized, captured, refunded, attempt, error
+         from payment left join engine.effect on key = $2 where order_id = $1",
     )
     .bind(id.0)
+    .bind(id.to_string())
     .fetch_optional(pool)
     .await?;
-    found.as_ref().map(|it| Ok(row(it)?.view())).transpose()
+    found.as_ref().map(|it| Ok(row(it)?.view(open_call(it)?))).transpose()
+}
+
+fn open_call(row: &PgRow) -> sqlx::Result<Option<OpenCall>> {
+    let attempts: Option<i32> = row.try_get("attempt")?;
+    let last_error = row.try_get("error")?;
+    Ok(attempts.map(|attempts| OpenCall { attempts, last_error }))
 }

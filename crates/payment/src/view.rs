@@ -23,6 +23,32 @@ pub struct PaymentView {
     /// The provider's word for why it declined, or refused to capture.
     #[schema(example = "insufficient_funds")]
     pub code: Option<String>,
+    /// What the provider is being asked. Null, as the next two, when it is asked nothing: it is asked again and
+    /// again until its answer is known.
+    pub asking: Option<Asking>,
+    /// How often it was asked in vain.
+    #[schema(example = 3)]
+    pub attempts: Option<i32>,
+    /// Why it was in vain the last time; null if it was not asked before.
+    #[schema(example = "refund: pending")]
+    pub last_error: Option<String>,
+}
+
+/// What the provider can be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Asking {
+    Authorize,
+    Capture,
+    Void,
+    Refund,
+}
+
+/// A call that has no answer yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct OpenCall {
+    pub(crate) attempts: i32,
+    pub(crate) last_error: Option<String>,
 }
 
 /// Where a payment stands. `authorizing`, `capturing`, `voiding` and `refunding` wait for the provider's answer,
@@ -71,6 +97,23 @@ impl Status {
             Self::Refunded => "refunded",
             Self::Declined => "declined",
             Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// What the provider is asked in this state: a payment has one call under way at most.
+    pub(crate) fn asking(self) -> Option<Asking> {
+        match self {
+            Self::Authorizing => Some(Asking::Authorize),
+            Self::Capturing => Some(Asking::Capture),
+            Self::Voiding => Some(Asking::Void),
+            Self::Refunding => Some(Asking::Refund),
+            Self::Awaiting
+            | Self::Authorized
+            | Self::Captured
+            | Self::Voided
+            | Self::Refunded
+            | Self::Declined
+            | Self::Cancelled => None,
         }
     }
 

@@ -41,6 +41,16 @@ impl Call {
         }
     }
 
+    /// The provider's name for the payment that it is about; none has one before it is authorised.
+    pub(crate) fn reference(&self) -> Option<&str> {
+        match self {
+            Self::Authorize { .. } => None,
+            Self::Capture { reference, .. }
+            | Self::Void { reference, .. }
+            | Self::Refund { reference, .. } => Some(reference),
+        }
+    }
+
     /// What is asked, in a word.
     pub(crate) fn name(&self) -> &'static str {
         match self {

@@ -1,6 +1,5 @@
 //! Given what has happened to a payment, when an input comes, then what follows.
 
-mod table;
 mod walk;
 
 use std::fmt::Write as _;
@@ -9,7 +8,6 @@ use events::Currency;
 use expect_test::{Expect, expect};
 
 use super::*;
-use crate::row::Row;
 
 fn order_id() -> OrderId {
     "0198c0de-7a10-7c3e-9d52-5b1f0e8a4c21".parse().unwrap()
@@ -31,10 +29,6 @@ enum When {
 
 fn authorized() -> When {
     When::Answered(Answer::Authorized { reference: "pi_1".to_owned() })
-}
-
-fn declined() -> When {
-    When::Answered(Answer::Declined { code: "insufficient_funds".to_owned() })
 }
 
 fn capture_refused() -> When {
@@ -61,18 +55,6 @@ impl Payment {
         let events = self.decide(when).unwrap();
         events.iter().for_each(|it| self.evolve(it));
         (self, events)
-    }
-}
-
-/// A payment that these inputs have brought where it is.
-fn given(inputs: &[When]) -> Payment {
-    inputs.iter().fold(Payment::new(order_id()), |payment, when| payment.after(when).0)
-}
-
-#[test]
-fn a_payment_is_read_back_from_its_row() {
-    for payment in table::states() {
-        assert_eq!(Row::of(&payment).payment(), Some(payment));
     }
 }
 

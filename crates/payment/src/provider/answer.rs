@@ -7,32 +7,60 @@ use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::payment::{Answer, Call};
 
-/// What is to be made of an answer.
+/// An answer as it came.
+pub(super) struct Said {
+    pub(super) status: StatusCode,
+    /// It is what was said when the key was used first: an answer is kept under its key, an error too
+    /// (<https://docs.stripe.com/api/idempotent_requests>).
+    pub(super) replayed: bool,
+    pub(super) body: Vec<u8>,
+}
+
+/// What is to be made of the answer to a call.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     Is(Answer),
-    /// The payment of this reference does not stand as the call expects: look how it stands.
-    Look(String),
+    /// It does not say what is so by now: look how the payment of this reference stands.
+    Look {
+        reference: String,
+        why: String,
+    },
     /// The same call is to be made again; for the log, why.
+    Unclear(String),
+}
+
+/// What a look at the payment, or at its refunds, says of a call.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    Is(Answer),
+    /// Nothing has come of the call, and nothing will under the key that it was made with. Another key may end in
+    /// this, so that whoever finds the same asks under the same key; in anything where there is nothing.
+    Undone(Option<String>),
     Unclear(String),
 }
 
 /// A payment intent, as far as it matters here.
 #[derive(Debug, Deserialize)]
-pub(super) struct Intent {
+struct Intent {
     id: String,
     amount: i64,
     #[serde(default)]
     amount_received: i64,
     currency: String,
-    pub(super) status: String,
+    status: String,
 }
 
 #[derive(Debug, Deserialize)]
 struct Refund {
+    id: String,
     payment_intent: String,
     amount: i64,
     status: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Refunds {
+    data: Vec<Refund>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -48,19 +76,26 @@ struct Refusal {
     param: Option<String>,
 }
 
-pub(super) fn read(call: &Call, status: StatusCode, body: &[u8]) -> Verdict {
+pub(super) fn read(call: &Call, said: &Said) -> Verdict {
+    match (fresh(call, said.status, &said.body), call.reference()) {
+        // Asked again, the provider would say the same as long as it keeps the key.
+        (Verdict::Unclear(why), Some(reference)) if said.replayed => look(reference, why),
+        (verdict, _) => verdict,
+    }
+}
+
+fn fresh(call: &Call, status: StatusCode, body: &[u8]) -> Verdict {
     match (status, call) {
         (StatusCode::OK, Call::Refund { reference, amount, .. }) => match parse::<Refund>(body) {
             Some(refund) if refunds(&refund, reference, *amount) => Verdict::Is(Answer::Refunded),
-            Some(refund) => {
-                Verdict::Unclear(format!("{} and not the refund asked for", word(&refund.status)))
-            }
+            Some(refund) if refund.is_open() => Verdict::Unclear(word(&refund.status).to_owned()),
+            Some(refund) => look(reference, word(&refund.status).to_owned()),
             None => Verdict::Unclear("200 without a refund".to_owned()),
         },
         (StatusCode::OK, _) => match parse::<Intent>(body) {
             Some(intent) => match told(call, &intent) {
                 Some(answer) => Verdict::Is(answer),
-                None => look(&intent.id),
+                None => look(&intent.id, intent.unlike()),
             },
             None => Verdict::Unclear("200 without a payment intent".to_owned()),
         },
@@ -71,8 +106,55 @@ pub(super) fn read(call: &Call, status: StatusCode, body: &[u8]) -> Verdict {
     }
 }
 
+/// What the answer to a look says of `call`.
+pub(super) fn found(call: &Call, status: StatusCode, body: &[u8]) -> Found {
+    match (status, call) {
+        (StatusCode::OK, Call::Refund { reference, amount, .. }) => match parse::<Refunds>(body) {
+            Some(refunds) => given_back(&refunds.data, reference, *amount),
+            None => Found::Unclear("asked for the refunds: 200 without a list of them".to_owned()),
+        },
+        (StatusCode::OK, _) => match parse::<Intent>(body) {
+            Some(intent) => stands(call, &intent),
+            None => Found::Unclear("asked how the payment stands: 200 without a payment intent".to_owned()),
+        },
+        _ => Found::Unclear(format!("asked how the payment stands: {}", described(status, body))),
+    }
+}
+
+fn stands(call: &Call, intent: &Intent) -> Found {
+    match (told(call, intent), call) {
+        (Some(answer), _) => Found::Is(answer),
+        // A payment is captured or let go once, under however many keys it is asked.
+        (None, Call::Capture { reference, amount, .. } | Call::Void { reference, amount, .. })
+            if intent.status == "requires_capture" && intent.is(reference, *amount) =>
+        {
+            Found::Undone(None)
+        }
+        (None, _) => Found::Unclear(intent.unlike()),
+    }
+}
+
+/// What a payment's refunds say, the newest first. One that is neither done nor failed may still be done: while
+/// there is one no other is asked for.
+fn given_back(refunds: &[Refund], reference: &str, amount: Money) -> Found {
+    if refunds.iter().any(|it| it.payment_intent != reference) {
+        return Found::Unclear("asked for the refunds: another payment's".to_owned());
+    }
+    let done = refunds.iter().filter(|it| it.status == "succeeded").map(|it| it.amount);
+    let done = done.fold(0, i64::saturating_add);
+    match (refunds.iter().find(|it| it.is_open()), refunds.first()) {
+        _ if done >= amount.amount => Found::Is(Answer::Refunded),
+        (Some(open), _) => Found::Unclear(word(&open.status).to_owned()),
+        _ if done > 0 => Found::Unclear("refunded in part".to_owned()),
+        (None, Some(last)) if !is_reference(&last.id) => {
+            Found::Unclear("the refund's id is not one".to_owned())
+        }
+        (None, last) => Found::Undone(Some(last.map_or("none", |it| it.id.as_str()).to_owned())),
+    }
+}
+
 /// What became of `call`, given how its payment stands; `None` where that does not say.
-pub(super) fn told(call: &Call, intent: &Intent) -> Option<Answer> {
+fn told(call: &Call, intent: &Intent) -> Option<Answer> {
     match (call, intent.status.as_str()) {
         (Call::Authorize { amount, .. }, "requires_capture") if intent.is_about(*amount) => {
             is_reference(&intent.id).then(|| Answer::Authorized { reference: intent.id.clone() })
@@ -111,10 +193,11 @@ fn refused(call: &Call, status: StatusCode, error: &Refusal) -> Verdict {
         Call::Capture { reference, .. } | Call::Void { reference, .. }
             if invalid && code == Some("payment_intent_unexpected_state") =>
         {
-            look(reference)
+            look(reference, error.described(status))
         }
-        Call::Refund { .. } if invalid && code == Some("charge_already_refunded") => {
-            Verdict::Is(Answer::Refunded)
+        // A refund that is pending counts, and may yet fail.
+        Call::Refund { reference, .. } if invalid && code == Some("charge_already_refunded") => {
+            look(reference, error.described(status))
         }
         _ => Verdict::Unclear(error.described(status)),
     }
@@ -124,9 +207,16 @@ fn refunds(refund: &Refund, reference: &str, amount: Money) -> bool {
     refund.status == "succeeded" && refund.payment_intent == reference && refund.amount == amount.amount
 }
 
-fn look(reference: &str) -> Verdict {
+impl Refund {
+    /// Also of a status that is not known here.
+    fn is_open(&self) -> bool {
+        !matches!(self.status.as_str(), "succeeded" | "failed" | "canceled")
+    }
+}
+
+fn look(reference: &str, why: String) -> Verdict {
     match is_reference(reference) {
-        true => Verdict::Look(reference.to_owned()),
+        true => Verdict::Look { reference: reference.to_owned(), why },
         false => Verdict::Unclear("the payment intent's id is not one".to_owned()),
     }
 }
@@ -141,7 +231,7 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
 }
 
 /// An answer that is an error, in a few words.
-pub(super) fn described(status: StatusCode, body: &[u8]) -> String {
+fn described(status: StatusCode, body: &[u8]) -> String {
     match parse::<Failure>(body) {
         Some(failure) => failure.error.described(status),
         None => format!("{} without an error that can be read", status.as_u16()),
@@ -149,7 +239,7 @@ pub(super) fn described(status: StatusCode, body: &[u8]) -> String {
 }
 
 /// One of the provider's words, or what stands for one that is not a word.
-pub(super) fn word(given: &str) -> &str {
+fn word(given: &str) -> &str {
     let is_word = (1..=64).contains(&given.len())
         && given.bytes().all(|it| it.is_ascii_alphanumeric() || matches!(it, b'_' | b'-'));
     if is_word { given } else { "unspecified" }
@@ -171,6 +261,10 @@ impl Refusal {
 }
 
 impl Intent {
+    fn unlike(&self) -> String {
+        format!("{} and not as asked for", word(&self.status))
+    }
+
     fn is_about(&self, amount: Money) -> bool {
         self.amount == amount.amount && self.currency.eq_ignore_ascii_case(amount.currency.code())
     }

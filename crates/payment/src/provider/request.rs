@@ -1,9 +1,19 @@
 use crate::payment::Call;
 
-pub(super) const INTENTS: &str = "/v1/payment_intents";
+const INTENTS: &str = "/v1/payment_intents";
+const REFUNDS: &str = "/v1/refunds";
 
 /// The parameters of a request, in Stripe's names.
 pub(super) type Form = Vec<(&'static str, String)>;
+
+/// The path of what says how the payment stands that a call is about: a refund is not to be seen in the payment
+/// itself (<https://docs.stripe.com/api/refunds/list>, the newest first).
+pub(super) fn standing(call: &Call, reference: &str) -> String {
+    match call {
+        Call::Refund { .. } => format!("{REFUNDS}?payment_intent={reference}&limit=100"),
+        Call::Authorize { .. } | Call::Capture { .. } | Call::Void { .. } => format!("{INTENTS}/{reference}"),
+    }
+}
 
 /// The path and the form that make a call. The same for the same call each time, as its idempotency key demands.
 pub(super) fn of(call: &Call) -> (String, Form) {
@@ -33,7 +43,7 @@ pub(super) fn of(call: &Call) -> (String, Form) {
                 ("amount", amount.amount.to_string()),
                 ("metadata[order_id]", order_id.to_string()),
             ];
-            ("/v1/refunds".to_owned(), form)
+            (REFUNDS.to_owned(), form)
         }
     }
 }
