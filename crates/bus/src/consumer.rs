@@ -8,9 +8,12 @@ pub enum Consumer {
     Memory(MemoryConsumer),
 }
 
+/// A batch is full with the record that makes its payloads pass this, however many more it may hold.
+pub(crate) const BATCH_BYTES: usize = 8 << 20;
+
 impl Consumer {
-    /// Waits for a first record, then takes what has arrived, up to `max` records. While the batch is not
-    /// full it goes on gathering for `gather` at the most (zero: whatever is there).
+    /// Waits for a first record, then takes what has arrived, up to `max` records or 8 MiB of payload. While the
+    /// batch is not full it goes on gathering for `gather` at the most (zero: whatever is there).
     ///
     /// Cancel-safe: dropping the future loses no record. An outage is waited out in here;
     /// [`Error::Fatal`] alone is returned.
@@ -51,6 +54,11 @@ impl Consumer {
             Self::Memory(consumer) => drop(consumer),
         }
     }
+}
+
+/// How much of [`BATCH_BYTES`] a record takes.
+pub(crate) fn bytes_of(record: &Received) -> usize {
+    record.payload.as_ref().map_or(0, Vec::len)
 }
 
 /// The last record of each partition in `records`: what there is to store.

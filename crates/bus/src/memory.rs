@@ -15,7 +15,7 @@ use tokio::{
 
 use crate::{
     DeliveryError, Progress, TopicInfo, TopicSpec,
-    consumer::last_of_each_partition,
+    consumer::{BATCH_BYTES, bytes_of, last_of_each_partition},
     record::{Header, Received, Record},
     topics::PartitionInfo,
 };
@@ -206,7 +206,8 @@ impl MemoryConsumer {
             appended.as_mut().enable();
             // Taken positions move only when the batch is handed out, so that a cancelled poll loses nothing.
             let taken = self.take(max);
-            if taken.len() >= max || (!taken.is_empty() && gather.is_zero()) {
+            let full = taken.len() >= max || taken.iter().map(bytes_of).sum::<usize>() > BATCH_BYTES;
+            if full || (!taken.is_empty() && gather.is_zero()) {
                 break taken;
             }
             if taken.is_empty() {
@@ -231,13 +232,14 @@ impl MemoryConsumer {
         let log = self.log.clone();
         let state = log.state();
         self.follow_rebalance(&state);
-        let mut batch = Vec::new();
+        let (mut batch, mut bytes) = (Vec::new(), 0);
         for (topic, partition, position) in &self.positions {
             let records = state.topics.get(topic).and_then(|it| it.get(*partition as usize));
             for (offset, stored) in records.into_iter().flatten().enumerate().skip(*position as usize) {
-                if batch.len() == max {
+                if batch.len() == max || bytes > BATCH_BYTES {
                     return batch;
                 }
+                bytes += stored.payload.as_ref().map_or(0, Vec::len);
                 batch.push(Received {
                     topic: topic.clone(),
                     partition: *partition,

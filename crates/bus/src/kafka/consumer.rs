@@ -23,7 +23,7 @@ use super::log_connection_trouble;
 use crate::{
     Error,
     cloud_event::UNREADABLE_HEADERS,
-    consumer::last_of_each_partition,
+    consumer::{BATCH_BYTES, bytes_of, last_of_each_partition},
     record::{Header, Received},
 };
 
@@ -68,6 +68,8 @@ impl KafkaConsumer {
             // Bounds of what is fetched ahead, and a short pause instead of a second when they are met.
             .set("queued.max.messages.kbytes", "16384")
             .set("queued.min.messages", "5000")
+            // One answer of the broker may go over that, by its own size.
+            .set("fetch.max.bytes", "8388608")
             .set("fetch.queue.backoff.ms", "5")
             .set("fetch.error.backoff.ms", "100")
             .set("fetch.wait.max.ms", "500");
@@ -88,7 +90,8 @@ impl KafkaConsumer {
         gathered.retain(|it| it.generation == current);
         let mut stream = inner.stream();
         let mut until = None;
-        while gathered.len() < max {
+        let mut bytes: usize = gathered.iter().map(bytes_of).sum();
+        while gathered.len() < max && bytes <= BATCH_BYTES {
             let next = match (stream.next().now_or_never(), until) {
                 (Some(next), _) => next,
                 (None, _) if gathered.is_empty() => stream.next().await,
@@ -103,7 +106,9 @@ impl KafkaConsumer {
             };
             match next {
                 Some(Ok(message)) => {
-                    gathered.push(receive(&message, topics, inner.context().current()));
+                    let record = receive(&message, topics, inner.context().current());
+                    bytes += bytes_of(&record);
+                    gathered.push(record);
                     until = until.or_else(|| Some(Instant::now() + gather));
                 }
                 Some(Err(error @ KafkaError::MessageConsumptionFatal(_))) => return Err(error.into()),

@@ -27,6 +27,7 @@ macro_rules! contract {
 contract! {
     records_of_a_key_keep_their_order
     a_batch_is_what_is_there_and_at_most_the_maximum
+    a_batch_of_large_records_is_bounded_by_their_size
     gathering_waits_for_more_and_not_longer_than_it_may
     only_what_was_stored_is_not_read_again
     a_rewound_group_begins_at_the_first_record
@@ -73,6 +74,30 @@ async fn a_batch_is_what_is_there_and_at_most_the_maximum(log: Log) {
     let nothing = timeout(Duration::from_millis(300), member.poll(30, Duration::ZERO)).await;
     assert!(nothing.is_err(), "{nothing:?}");
 
+    member.close().await;
+    log.close().await;
+}
+
+async fn a_batch_of_large_records_is_bounded_by_their_size(log: Log) {
+    const SIZE: usize = 900_000;
+    let large =
+        |it: usize| Record { payload: Some(vec![b'x'; SIZE].into()), ..log.record(&format!("key-{it}"), it) };
+    log.write((0..40).map(large)).await;
+    let mut member = log.member();
+
+    let (mut count, mut batches) = (0, 0);
+    while count < 40 {
+        // Would wait for more, were it not full.
+        let gather = if count == 0 { SOON / 3 } else { Duration::ZERO };
+        let batch = timeout(SOON, member.poll(1_000, gather)).await.unwrap().unwrap();
+        let bytes: usize = batch.iter().map(|it| it.payload.as_ref().unwrap().len()).sum();
+        // The record with which 8 MiB are passed is the last.
+        assert!(bytes <= (8 << 20) + SIZE, "{bytes} B");
+        assert!(batches > 0 || bytes > 8 << 20, "{bytes} B are no full batch");
+        count += batch.len();
+        batches += 1;
+    }
+    assert_eq!(count, 40);
     member.close().await;
     log.close().await;
 }
