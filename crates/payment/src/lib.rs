@@ -5,8 +5,10 @@
 //! answers are inputs like any other, and are what is published.
 //!
 //! **Invariants:** a payment has one call to the provider under way at most, written down before it is made and
-//! made again under the same idempotency key until it is answered. What a call came to is the provider's word,
-//! never a guess: nothing is captured, voided or refunded because it was asked for. An amount is captured once
+//! made again under the same idempotency key until it is answered; under another one only when a look at the
+//! payment has shown that nothing came of it, and that what the provider keeps under the first key is a failure.
+//! What a call came to is the provider's word, never a guess: nothing is captured, voided or refunded because it
+//! was asked for. An amount is captured once
 //! at most, and never after the order was cancelled was known. What came of a cancellation is published when
 //! the provider has answered, not before.
 //!

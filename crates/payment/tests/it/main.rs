@@ -3,11 +3,14 @@
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail as its assertions do")]
 
 mod cancel;
+mod exits;
 mod forward;
 mod http;
 mod laws;
 mod order;
+mod races;
 mod repeat;
+mod restart;
 mod rig;
 mod table;
 mod unsure;

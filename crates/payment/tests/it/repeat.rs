@@ -50,7 +50,7 @@ async fn a_replay_of_everything_has_no_effect_also_when_the_inbox_has_forgotten(
         if forgotten {
             sqlx::query("delete from engine.inbox").execute(&rig.pool).await.unwrap();
         }
-        rig.rewind();
+        rig.rewind().await;
         // The whole log is fewer records than a batch takes, so that the last one comes with all others.
         let last = rig.placed("pm_card_visa").await;
         rig.reaches(&last, "authorized").await;

@@ -1,11 +1,12 @@
 //! A payment service with a database, a log and a provider of its own.
 
-use std::{path::Path, time::Duration};
+mod seen;
 
-use bus::{Bus, MemoryLog, Producer, cloud_event::Envelope, topics};
+use std::{net::SocketAddr, path::Path, time::Duration};
+
+use bus::{Bus, Producer, TopicSpec, topics};
 use clap::Parser as _;
 use events::{Event, OrderId};
-use serde_json::Value;
 use sqlx::PgPool;
 use testkit::{TestDatabase, eventually};
 use tokio::task::JoinHandle;
@@ -24,15 +25,16 @@ pub(crate) const KEY: &str = "sk_test_of_payment";
 pub(crate) struct Rig {
     database: TestDatabase,
     pub(crate) pool: PgPool,
-    log: MemoryLog,
+    bus: Bus,
     prefix: String,
     producer: Producer,
     provider: Option<psp::Running>,
     provider_url: String,
     pub(crate) client: reqwest::Client,
     pub(crate) base: String,
+    address: SocketAddr,
     arguments: Vec<String>,
-    service: Option<(CancellationToken, JoinHandle<anyhow::Result<()>>)>,
+    services: Vec<(CancellationToken, JoinHandle<anyhow::Result<()>>)>,
 }
 
 /// How a rig differs from the usual one.
@@ -44,6 +46,8 @@ pub(crate) struct Options<'a> {
     pub(crate) wrong_key: Option<&'a str>,
     /// Where the provider will be, when it is not there yet.
     pub(crate) absent_provider: Option<String>,
+    /// Whether the log is Kafka, rather than in memory.
+    pub(crate) kafka: bool,
 }
 
 impl Rig {
@@ -53,10 +57,8 @@ impl Rig {
 
     pub(crate) async fn start_with(options: Options<'_>) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let log = MemoryLog::default();
-        let bus = Bus::Memory(log.clone());
         let prefix = testkit::topic_prefix();
-        bus.create_topics(&topics::plan(&prefix, &["payment"])).await.unwrap();
+        let bus = start_log(&prefix, options.kafka).await;
         let database = TestDatabase::create_owned().await;
         let (provider, provider_url) = match options.absent_provider {
             Some(address) => (None, format!("http://{address}")),
@@ -66,22 +68,25 @@ impl Rig {
                 (Some(provider), url)
             }
         };
-        let address = testkit::free_addr().to_string();
+        let address = testkit::free_addr();
+        let kafka = testkit::bootstrap_servers();
         let key = options.wrong_key.unwrap_or(KEY);
         let arguments = ["payment", "--database-url", database.url(), "--topic-prefix", &prefix]
             .into_iter()
-            .chain(["--http-addr", &address, "--provider-url", &provider_url, "--provider-api-key", key])
+            .chain(["--kafka-bootstrap-servers", &kafka, "--provider-url", &provider_url])
+            .chain(["--provider-api-key", key])
             .chain(["--workers", options.workers.unwrap_or("1")])
             .map(str::to_owned)
             .collect();
         let mut rig = Self {
+            address,
             pool: database.pool().await,
             producer: bus.producer().unwrap(),
             client: reqwest::Client::new(),
             base: format!("http://{address}"),
-            service: None,
+            services: Vec::new(),
             database,
-            log,
+            bus,
             prefix,
             provider,
             provider_url,
@@ -92,13 +97,24 @@ impl Rig {
     }
 
     pub(crate) async fn start_service(&mut self) {
-        let config = payment::Config::parse_from(&self.arguments);
+        self.start_service_at(self.address).await;
+    }
+
+    /// Another process of the service, beside the first.
+    pub(crate) async fn start_another_service(&mut self) {
+        self.start_service_at(testkit::free_addr()).await;
+    }
+
+    async fn start_service_at(&mut self, address: SocketAddr) {
+        let address = address.to_string();
+        let arguments = self.arguments.iter().map(String::as_str).chain(["--http-addr", &address]);
+        let config = payment::Config::parse_from(arguments);
         let stop = CancellationToken::new();
-        let running = payment::run_on(Bus::Memory(self.log.clone()), config, stop.clone());
-        self.service = Some((stop, tokio::spawn(running)));
+        let running = payment::run_on(self.bus.clone(), config, stop.clone());
+        self.services.push((stop, tokio::spawn(running)));
         // Migrated, and answering: what was sent by then, or is sent later, is read.
         eventually(SOON, "the service knows its payments", async || {
-            let answer = self.client.get(format!("{}/payments/{}", self.base, Uuid::nil())).send().await;
+            let answer = self.client.get(format!("http://{address}/payments/{}", Uuid::nil())).send().await;
             match answer {
                 Ok(answer) if answer.status() == 404 => Ok(()),
                 Ok(answer) => Err(answer.text().await.unwrap_or_default()),
@@ -109,9 +125,10 @@ impl Rig {
     }
 
     pub(crate) async fn stop_service(&mut self) {
-        let (stop, running) = self.service.take().expect("a running service");
-        stop.cancel();
-        running.await.unwrap().unwrap();
+        for (stop, running) in std::mem::take(&mut self.services) {
+            stop.cancel();
+            running.await.unwrap().unwrap();
+        }
     }
 
     /// Starts the provider where the service expects it, with a journal to remember by.
@@ -153,115 +170,8 @@ impl Rig {
     }
 
     /// Has the service read everything again from the beginning.
-    pub(crate) fn rewind(&self) {
-        self.log.rewind(&format!("{}.payment", self.prefix));
-    }
-
-    // What is to be seen from outside.
-
-    pub(crate) async fn get(&self, order: &Order) -> Option<Value> {
-        let answer = self.client.get(format!("{}/payments/{}", self.base, order.id)).send().await.unwrap();
-        (answer.status() == 200).then_some(answer.json().await.unwrap())
-    }
-
-    /// Waits until a payment has `status`, and returns it.
-    #[track_caller]
-    pub(crate) fn reaches(&self, order: &Order, status: &str) -> impl Future<Output = Value> {
-        let what = format!("the payment with {} is {status}", order.payment_method);
-        async move {
-            let probe = async || match self.get(order).await {
-                Some(payment) if payment["status"] == status => Ok(payment),
-                other => Err(format!("{other:?}")),
-            };
-            eventually(SOON, &what, probe).await
-        }
-    }
-
-    /// The provider's own books on an order: `authorize 3998 usd`, in order.
-    pub(crate) async fn ledger(&self, order: &Order) -> Vec<String> {
-        let entries = self.entries(&format!("?order_id={}", order.id)).await;
-        let text = |entry: &Value, name: &str| entry[name].as_str().unwrap().to_owned();
-        entries
-            .iter()
-            .map(|it| format!("{} {} {}", text(it, "kind"), it["amount"], text(it, "currency")))
-            .collect()
-    }
-
-    /// Waits until the provider has done `count` things for an order.
-    pub(crate) async fn ledger_of(&self, order: &Order, count: usize) {
-        eventually(SOON, "the provider has done its work", async || {
-            let ledger = self.ledger(order).await;
-            if ledger.len() == count { Ok(()) } else { Err(format!("{ledger:?}")) }
-        })
-        .await;
-    }
-
-    /// What somebody does at the provider's own desk.
-    pub(crate) async fn at_the_desk(&self, payment: &Value, what: &str) {
-        let reference = payment["provider_reference"].as_str().expect("a reference");
-        let url = format!("{}/v1/payment_intents/{reference}/{what}", self.provider_url);
-        let done = self.client.post(url).bearer_auth(KEY).send().await.unwrap();
-        assert_eq!(done.status(), 200);
-    }
-
-    /// What was published of an order: `1 payment.authorized`, in order.
-    pub(crate) async fn published(&self, order: &Order) -> Vec<String> {
-        self.drained().await;
-        let mut published = Vec::new();
-        for record in self.topic("payment").await {
-            let sequence = record.header("ce_sequence").map(|it| String::from_utf8_lossy(it).into_owned());
-            let envelope = Envelope::open(&record).unwrap();
-            let name = envelope.event_type().unwrap().trim_start_matches("waybill.");
-            let name = name.rsplit_once(".v").unwrap().0;
-            if record.key.as_deref() == Some(order.id.to_string().as_bytes()) {
-                published.push(format!("{} {name}", sequence.unwrap()));
-            }
-        }
-        published
-    }
-
-    /// The provider's own books.
-    async fn entries(&self, query: &str) -> Vec<Value> {
-        let url = format!("{}/ledger{query}", self.provider_url);
-        let ledger: Value = self.client.get(url).send().await.unwrap().json().await.unwrap();
-        ledger["entries"].as_array().unwrap().clone()
-    }
-
-    async fn topic(&self, aggregate: &str) -> Vec<bus::Received> {
-        let name = topics::name(&self.prefix, aggregate);
-        let bus = Bus::Memory(self.log.clone());
-        let infos = bus.topics(&name).await.unwrap();
-        let count: i64 = infos.iter().flat_map(|it| &it.partitions).map(|it| it.high).sum();
-        let mut reader = bus.consumer(&Uuid::now_v7().to_string(), &[name], None).unwrap();
-        match usize::try_from(count).unwrap() {
-            0 => Vec::new(),
-            count => reader.poll(count, SOON).await.unwrap(),
-        }
-    }
-
-    pub(crate) async fn drained(&self) {
-        eventually(SOON, "nothing is left to publish", async || {
-            match self.count("select count(*) from engine.outbox").await {
-                0 => Ok(()),
-                left => Err(format!("{left} rows left")),
-            }
-        })
-        .await;
-    }
-
-    pub(crate) async fn count(&self, sql: &'static str) -> i64 {
-        sqlx::query_scalar(sql).fetch_one(&self.pool).await.unwrap()
-    }
-
-    /// Waits until a call was made in vain, and returns what is said of it.
-    pub(crate) async fn unanswered(&self, order: &Order) -> String {
-        eventually(SOON, "a call is known to be unanswered", async || {
-            let sql = "select error from engine.effect where key = $1 and error is not null";
-            let error: Option<String> =
-                sqlx::query_scalar(sql).bind(order.id.to_string()).fetch_optional(&self.pool).await.unwrap();
-            error.ok_or("no error yet")
-        })
-        .await
+    pub(crate) async fn rewind(&self) {
+        self.bus.rewind(&format!("{}.payment", self.prefix)).await.unwrap();
     }
 
     /// Checks what must hold at the end of every test, and clears everything away.
@@ -270,18 +180,47 @@ impl Rig {
     }
 
     /// The same, with so many messages that were parked and calls that are open.
-    pub(crate) async fn finish_with(mut self, letters: i64, calls: i64) {
+    pub(crate) async fn finish_with(self, letters: i64, calls: i64) {
         self.drained().await;
         assert_eq!(self.count("select count(*) from engine.dead_letter").await, letters, "dead letters");
         assert_eq!(self.count("select count(*) from engine.effect").await, calls, "open calls");
         laws::hold(&self.pool, &self.entries("").await).await;
+        self.clear_away().await;
+    }
+
+    /// For a test in which somebody else has moved money, so that our books are not all.
+    pub(crate) async fn clear_away(mut self) {
         self.stop_service().await;
         if self.provider.is_some() {
             self.stop_provider().await;
         }
         self.pool.close().await;
         self.database.close().await;
+        if let Bus::Kafka(_) = self.bus {
+            let topics: Vec<String> = plan(&self.prefix).into_iter().map(|it| it.name).collect();
+            self.bus.delete_topics(&topics.iter().map(String::as_str).collect::<Vec<_>>()).await.unwrap();
+        }
     }
+}
+
+fn plan(prefix: &str) -> Vec<TopicSpec> {
+    topics::plan(prefix, &["payment"])
+}
+
+async fn start_log(prefix: &str, kafka: bool) -> Bus {
+    let bus = match kafka {
+        true => Bus::kafka(&testkit::bootstrap_servers()).unwrap(),
+        false => Bus::memory(),
+    };
+    let specs = plan(prefix);
+    bus.create_topics(&specs).await.unwrap();
+    // A topic is created before its partitions have leaders: until then it cannot be looked into.
+    eventually(SOON, "the topics can be read", async || {
+        let there = bus.topics(prefix).await.map_err(|error| error.to_string())?.len();
+        if there == specs.len() { Ok(()) } else { Err(format!("{there} topics")) }
+    })
+    .await;
+    bus
 }
 
 async fn start_provider(address: &str, journal: Option<&Path>, latency_ms: u64) -> psp::Running {
