@@ -3,7 +3,7 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
-    process::Child,
+    process::{Child, ExitStatus},
     thread,
     time::{Duration, Instant},
 };
@@ -72,6 +72,11 @@ impl Process {
             Some(child) => matches!(child.try_wait(), Ok(None)),
             None => start_of(self.pid) == Some(self.started),
         }
+    }
+
+    /// How it has ended, if it has and was ours to reap.
+    pub fn status(&mut self) -> Option<ExitStatus> {
+        self.child.as_mut()?.try_wait().ok()?
     }
 
     /// Asks it to stop, waits, and kills it if it has not stopped in time.

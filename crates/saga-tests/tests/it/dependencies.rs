@@ -31,6 +31,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "engine",
             "events",
             "inventory",
+            "local",
             "order",
             "payment",
             "psp",

@@ -21,8 +21,9 @@ const STOP: Duration = Duration::from_secs(5);
 /// How long a connection that was taken and has brought no request yet is waited for in the stop: whoever has just
 /// connected is about to ask, and does not expect to have to ask again.
 const FIRST_REQUEST: Duration = Duration::from_secs(1);
-/// The same for one that has served before: its next request may be on its way.
-const NEXT_REQUEST: Duration = Duration::from_millis(100);
+/// The same for one that has served before: its next request may be on its way, and learns from its answer that the
+/// connection ends, while one that is closed under a request leaves the client in doubt.
+const NEXT_REQUEST: Duration = Duration::from_millis(500);
 /// For a request's headers, and for an idle connection.
 const HEADERS: Duration = Duration::from_secs(30);
 /// After an error that is not the client's: mostly that the process is out of file descriptors.

@@ -1,0 +1,110 @@
+use std::{
+    collections::BTreeMap,
+    fmt,
+    time::{Duration, Instant},
+};
+
+use uuid::Uuid;
+
+/// An order that was accepted.
+#[derive(Debug, Clone, Copy)]
+pub struct Accepted {
+    pub id: Uuid,
+    /// When the request that was answered was sent.
+    pub sent: Instant,
+    /// From then to its answer.
+    pub answered: Duration,
+    /// From when the order was due to that answer, all attempts included.
+    pub waited: Duration,
+}
+
+/// What the clients have seen.
+#[derive(Debug, Clone, Default)]
+pub struct Tally {
+    pub accepted: Vec<Accepted>,
+    /// Connections that nobody took: the request was never sent, and is sent again.
+    pub refused: usize,
+    /// Requests on a connection that had served others before and was closed before any answer. A client has
+    /// to expect that of kept connections (RFC 9112, 9.3.1 and 9.6), and asks again under the same key.
+    pub raced: usize,
+    /// Everything else that was not the answer hoped for, by kind: on a connection that was taken, it is an
+    /// error of the service's.
+    pub failed: BTreeMap<String, usize>,
+    /// What cancellations were answered with.
+    pub cancels: Vec<(Uuid, u16)>,
+}
+
+/// How long answers took.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Latency {
+    pub count: usize,
+    pub p50: Duration,
+    pub p99: Duration,
+    pub max: Duration,
+}
+
+impl Tally {
+    /// How long the answers took to the requests sent in this time.
+    pub fn latency(&self, from: Instant, to: Instant) -> Latency {
+        let within = self.accepted.iter().filter(|it| (from..to).contains(&it.sent));
+        Latency::of(within.map(|it| it.answered).collect())
+    }
+
+    /// How many cancellations were answered with each status.
+    pub fn cancelled_with(&self) -> BTreeMap<u16, usize> {
+        let mut counts = BTreeMap::new();
+        self.cancels.iter().for_each(|(_, status)| *counts.entry(*status).or_default() += 1);
+        counts
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let answered = Latency::of(self.accepted.iter().map(|it| it.answered).collect());
+        let waited = Latency::of(self.accepted.iter().map(|it| it.waited).collect());
+        write!(
+            f,
+            "{} accepted; POST {answered}; since due {waited}; {} connections refused, {} kept ones closed in the \
+             race; failed: {:?}; cancellations by status: {:?}",
+            self.accepted.len(),
+            self.refused,
+            self.raced,
+            self.failed,
+            self.cancelled_with()
+        )
+    }
+}
+
+impl Latency {
+    /// By the nearest rank.
+    pub fn of(mut all: Vec<Duration>) -> Self {
+        all.sort_unstable();
+        let rank = |percent: usize| all.get((all.len() * percent).div_ceil(100).saturating_sub(1)).copied();
+        let [p50, p99, max] = [50, 99, 100].map(|percent| rank(percent).unwrap_or_default());
+        Self { count: all.len(), p50, p99, max }
+    }
+}
+
+impl fmt::Display for Latency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "p50 {:.1?}, p99 {:.1?}, max {:.1?}", self.p50, self.p99, self.max)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_of_the_nearest_rank() {
+        let millis = |range: std::ops::RangeInclusive<u64>| range.rev().map(Duration::from_millis).collect();
+        let check = |all: Vec<Duration>, expected: [u64; 3]| {
+            let Latency { p50, p99, max, .. } = Latency::of(all);
+            assert_eq!([p50, p99, max], expected.map(Duration::from_millis));
+        };
+        check(millis(1..=200), [100, 198, 200]);
+        check(millis(1..=3), [2, 3, 3]);
+        check(millis(7..=7), [7, 7, 7]);
+        check(vec![], [0, 0, 0]);
+    }
+}
