@@ -1,15 +1,19 @@
-//! The laws, over the worlds of the deciders and the provider's ledger.
+//! The laws of the end, over the worlds of the deciders, what they have told each other, and the provider's books.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use events::{OrderId, Sku};
-use order::State as OrderState;
+use events::{CancelReason, EventType, OrderId, Sku};
+use order::{Return, State as OrderState};
+use uuid::Uuid;
 
-use super::{NODES, Simulation, Tally};
+use super::{Cast, NODES, Simulation, moment::NO_MONEY};
 use crate::topic::disorder;
 
-impl Simulation {
-    pub(super) fn verdict(&mut self, tally: &mut Tally) -> Result<(), String> {
+/// What was published about one order: the ids of each event.
+struct Told(BTreeMap<&'static str, BTreeSet<Uuid>>);
+
+impl<C: Cast> Simulation<C> {
+    pub(super) fn verdict(&mut self) -> Result<(), String> {
         for index in 0..NODES {
             let node = self.node(index);
             if !node.outbox_is_empty() || !node.effects().is_empty() {
@@ -23,8 +27,12 @@ impl Simulation {
             }
         }
         self.stock()?;
-        for order_id in &self.orders {
-            self.order(*order_id, tally).map_err(|broken| format!("order {order_id}: {broken}"))?;
+        for id in self.orders.clone() {
+            let told = self.told(id)?;
+            let judged = self.end(id).and_then(|()| told.laws()).and_then(|()| self.expiry(id, &told));
+            let judged = judged.and_then(|()| self.compensation(id, &told));
+            judged.map_err(|broken| format!("order {id}: {broken}"))?;
+            self.tally(id, &told);
         }
         Ok(())
     }
@@ -55,29 +63,23 @@ impl Simulation {
         Ok(())
     }
 
-    fn order(&self, id: OrderId, tally: &mut Tally) -> Result<(), String> {
+    /// Every service agrees on how the order has ended.
+    fn end(&self, id: OrderId) -> Result<(), String> {
         let order = self.order.world.orders.get(&id).ok_or("it is not there")?;
         let reservation = self.inventory.world.reservations.get(&id).map(|it| &it.state);
         let payment = self.payment.world.payments.get(&id).map(|it| &it.state);
         let shipment = self.shipping.world.shipments.get(&id).map(|it| &it.state);
-        let entries = self.provider.ledger.get(&id).map_or(&[][..], Vec::as_slice);
-        let kinds: Vec<&str> = entries.iter().map(|it| it.0).collect();
+        let books = self.books(id);
         let kept = match &order.state {
             OrderState::Delivered { paid, .. } => {
-                tally.delivered += 1;
                 *paid
-                    && kinds == ["authorize", "capture"]
+                    && books == ["authorize", "capture"]
                     && matches!(reservation, Some(inventory::State::Deducted { .. }))
                     && matches!(payment, Some(payment::State::Captured(_)))
                     && matches!(shipment, Some(shipping::State::Delivered { .. }))
             }
             OrderState::Cancelled { .. } => {
-                tally.cancelled += 1;
-                tally.refunds += usize::from(kinds.contains(&"refund"));
                 use payment::State as P;
-                let no_money = kinds.is_empty()
-                    || kinds == ["authorize", "cancel"]
-                    || kinds == ["authorize", "capture", "refund"];
                 let no_claim = matches!(
                     payment,
                     None | Some(P::Declined { .. } | P::Voided { .. } | P::Refunded(_) | P::Cancelled { .. })
@@ -90,13 +92,108 @@ impl Simulation {
                     shipment,
                     Some(Sh::Scheduled { .. } | Sh::Dispatched { .. } | Sh::Delivered { .. })
                 );
-                no_money && no_claim && no_stock && no_parcel
+                NO_MONEY.contains(&books.as_slice()) && no_claim && no_stock && no_parcel
             }
             _ => false,
         };
         if kept {
             return Ok(());
         }
-        Err(format!("{:?}, {reservation:?}, {payment:?}, {shipment:?}, ledger {entries:?}", order.state))
+        Err(format!(
+            "an end that is none: {:?}, {reservation:?}, {payment:?}, {shipment:?}, books {books:?}",
+            order.state
+        ))
+    }
+
+    /// Stock that ran out went nowhere, and stock that could have was kept before its parcel left.
+    fn expiry(&self, id: OrderId, told: &Told) -> Result<(), String> {
+        let reservation_ends = self.mood.reservation_ttl.is_some();
+        if told.has("inventory.reservation-expired") {
+            let back = told.has("order.cancelled") && NO_MONEY.contains(&self.books(id).as_slice());
+            if !back || told.has("shipping.dispatched") || told.has("inventory.stock-kept") {
+                return Err(format!("the reservation ran out: {told}"));
+            }
+        }
+        if told.has("shipping.dispatched") {
+            let needed = ["inventory.stock-reserved", "inventory.stock-deducted", "payment.captured"];
+            let kept = told.has("inventory.stock-kept") == reservation_ends;
+            if !kept || !needed.iter().all(|it| told.has(it)) || told.has("inventory.stock-released") {
+                return Err(format!("dispatched: {told}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// What was ever held for a cancelled order is back, and the order says so.
+    fn compensation(&self, id: OrderId, told: &Told) -> Result<(), String> {
+        let Some(OrderState::Cancelled { back, .. }) = self.order.world.orders.get(&id).map(|it| &it.state)
+        else {
+            return Ok(());
+        };
+        let done = |event: &str| told.has(event).then_some(Return::Done);
+        let expected = (done("inventory.stock-reserved"), done("payment.authorized"));
+        if (back.stock, back.money) == expected {
+            return Ok(());
+        }
+        Err(format!("compensation is {back:?}, not {expected:?}: {told}"))
+    }
+
+    fn told(&self, id: OrderId) -> Result<Told, String> {
+        let key = id.to_string();
+        let mut told = Told(BTreeMap::new());
+        for message in self.log.iter().filter(|it| it.0.1 == key).flat_map(|it| it.1) {
+            let name = EventType::parse(message.r#type).map_err(|error| error.to_string())?.name;
+            told.0.entry(name).or_default().insert(message.id);
+        }
+        Ok(told)
+    }
+
+    fn tally(&mut self, id: OrderId, told: &Told) {
+        let reason = match self.order.world.orders.get(&id).map(|it| &it.state) {
+            Some(OrderState::Cancelled { reason, .. }) => Some(*reason),
+            _ => None,
+        };
+        let expired = told.has("inventory.reservation-expired");
+        for (what, seen) in [
+            ("delivered", told.has("order.delivered")),
+            ("cancelled", told.has("order.cancelled")),
+            ("voided", told.has("payment.voided")),
+            ("refunded", told.has("payment.refunded")),
+            ("kept", told.has("inventory.stock-kept")),
+            ("expired", expired),
+            ("expired across the confirmation", expired && told.has("order.confirmed")),
+            ("expired across the capture", expired && told.has("payment.captured")),
+            ("cancelled too late", told.has("shipping.cancellation-refused")),
+            ("cancelled on the way", told.has("order.confirmed") && reason == Some(CancelReason::Customer)),
+            (
+                "authorised after the time",
+                told.has("payment.authorized") && reason == Some(CancelReason::TimedOut),
+            ),
+        ] {
+            self.tally.count(what, usize::from(seen));
+        }
+    }
+}
+
+impl Told {
+    fn has(&self, event: &str) -> bool {
+        self.0.contains_key(event)
+    }
+
+    /// Everything is told once, and one end.
+    fn laws(&self) -> Result<(), String> {
+        if let Some((name, ids)) = self.0.iter().find(|it| it.1.len() > 1) {
+            return Err(format!("{name} is told {} times", ids.len()));
+        }
+        match ["order.delivered", "order.cancelled"].iter().filter(|it| self.has(it)).count() {
+            1 => Ok(()),
+            ends => Err(format!("{ends} ends: {self}")),
+        }
+    }
+}
+
+impl std::fmt::Display for Told {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0.keys().copied().collect::<Vec<_>>().join(", "))
     }
 }
