@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use order::{Order, OrderEvent};
-use serde_json::Value;
+use serde_json::{Value, json};
 use sqlx::{PgPool, Row};
 use testkit::eventually;
 use uuid::Uuid;
@@ -35,10 +35,13 @@ pub async fn quiet(pools: &Pools) -> BTreeMap<&'static str, i64> {
     .await
 }
 
-/// Waits until all laws hold; what is still under way may break them for a moment.
-pub async fn hold(pools: &Pools, ledger: &Value) {
+/// Waits until all laws hold; what is still under way may break them for a moment. `psp` is the provider's URL:
+/// its ledger is read anew each time.
+pub async fn hold(pools: &Pools, http: &reqwest::Client, psp: &str) {
     eventually(PATIENCE, "the laws hold", async || {
-        let violations = violations(pools, ledger).await.map_err(|error| error.to_string())?;
+        let ledger = http.get(format!("{psp}/ledger")).send().await.map_err(|error| error.to_string())?;
+        let ledger: Value = ledger.json().await.map_err(|error| error.to_string())?;
+        let violations = violations(pools, &ledger).await.map_err(|error| error.to_string())?;
         if violations.is_empty() { Ok(()) } else { Err(violations.join("\n")) }
     })
     .await;
@@ -86,6 +89,8 @@ struct Seen {
     status: String,
     paid: bool,
     total: i64,
+    /// The order still waits to hear that something is back.
+    owed: bool,
     payment: Option<(String, i64, i64)>,
     reservation: Option<String>,
     shipment: Option<String>,
@@ -93,9 +98,11 @@ struct Seen {
 
 async fn orders(pools: &Pools) -> sqlx::Result<BTreeMap<Uuid, Seen>> {
     let mut orders = BTreeMap::new();
-    let query = "select order_id, status, paid, total_amount from order_view";
+    let query = "select order_id, status, paid, total_amount,
+        'pending' in (coalesce(stock_compensation, ''), coalesce(payment_compensation, '')) from order_view";
     for row in sqlx::query(query).fetch_all(&pools["order"]).await? {
-        let seen = Seen { status: row.get(1), paid: row.get(2), total: row.get(3), ..Seen::default() };
+        let (status, paid, total, owed) = (row.get(1), row.get(2), row.get(3), row.get(4));
+        let seen = Seen { status, paid, total, owed, ..Seen::default() };
         orders.insert(row.get::<Uuid, _>(0), seen);
     }
     let query = "select order_id, status, captured, refunded from payment";
@@ -130,6 +137,7 @@ impl Seen {
             }
             "cancelled" => {
                 captured == refunded
+                    && !self.owed
                     && ["none", "declined", "voided", "refunded", "cancelled"].contains(&payment)
                     && ["none", "rejected", "released", "expired", "cancelled"].contains(&reservation)
                     && ["none", "cancelled", "barred"].contains(&shipment)
@@ -195,17 +203,24 @@ async fn folds(pool: &PgPool) -> sqlx::Result<Vec<String>> {
         }
     }
     let mut violations = Vec::new();
-    for row in sqlx::query("select order_id, version, sequence, status, paid from order_view")
-        .fetch_all(pool)
-        .await?
-    {
+    let rows = sqlx::query(
+        "select order_id, version, sequence, status, paid, cancelling, cancel_reason, stock_compensation,
+             payment_compensation
+         from order_view",
+    );
+    for row in rows.fetch_all(pool).await? {
         let id: Uuid = row.get("order_id");
         let view =
             folded.remove(&id).map(|order| (order.version, order.sequence, order::OrderView::of(&order)));
         let same = view.as_ref().is_some_and(|(version, sequence, view)| {
-            let status = serde_json::to_value(view.status).expect("a status");
+            let shown = serde_json::to_value(view).expect("a view");
+            let text = |column: &str| json!(row.get::<Option<String>, _>(column));
             (*version, *sequence, view.paid) == (row.get("version"), row.get("sequence"), row.get("paid"))
-                && status == row.get::<String, _>("status")
+                && view.cancelling == row.get::<bool, _>("cancelling")
+                && shown["status"] == text("status")
+                && shown["cancel_reason"] == text("cancel_reason")
+                && shown["compensation"]["stock"] == text("stock_compensation")
+                && shown["compensation"]["payment"] == text("payment_compensation")
         });
         if !same {
             violations

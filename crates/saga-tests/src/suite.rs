@@ -18,14 +18,15 @@ pub struct Options {
     pub bus: Bus,
     /// `postgres://` URLs of the services' databases; none: new ones on the Postgres that tests share.
     pub databases: Option<BTreeMap<&'static str, String>>,
-    /// 0: dispatched and delivered at once.
-    pub carrier_delay_ms: u64,
+    /// Further flags of a service: `("shipping", "--carrier-delay-ms", "500")`.
+    pub flags: Vec<(&'static str, &'static str, &'static str)>,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let bus = Bus::kafka(&testkit::bootstrap_servers()).expect("a Kafka client");
-        Self { bus, databases: None, carrier_delay_ms: 0 }
+        // Dispatched and delivered at once.
+        Self { bus, databases: None, flags: vec![("shipping", "--carrier-delay-ms", "0")] }
     }
 }
 
@@ -38,7 +39,8 @@ pub struct Suite {
     databases: Vec<TestDatabase>,
     urls: BTreeMap<&'static str, String>,
     addresses: BTreeMap<&'static str, SocketAddr>,
-    carrier_delay_ms: u64,
+    admin_addresses: BTreeMap<&'static str, SocketAddr>,
+    flags: Vec<(&'static str, &'static str, &'static str)>,
     psp: psp::Running,
     running: BTreeMap<&'static str, (CancellationToken, JoinHandle<anyhow::Result<()>>)>,
 }
@@ -74,8 +76,9 @@ impl Suite {
         let mut suite = Self {
             pools: pools.collect(),
             addresses: SERVICES.into_iter().map(|it| (it, testkit::free_addr())).collect(),
+            admin_addresses: SERVICES.into_iter().map(|it| (it, testkit::free_addr())).collect(),
             bus: options.bus,
-            carrier_delay_ms: options.carrier_delay_ms,
+            flags: options.flags,
             http: reqwest::Client::new(),
             running: BTreeMap::new(),
             prefix,
@@ -94,37 +97,26 @@ impl Suite {
 
     /// Starts a service that is not running.
     pub fn start_service(&mut self, service: &'static str) {
-        let (address, delay) = (self.addresses[service].to_string(), self.carrier_delay_ms.to_string());
-        let psp = format!("http://{}", self.psp.addr);
-        let instance = format!("{}-{service}", self.prefix);
-        let chassis = [
-            "x",
-            "--database-url",
-            &self.urls[service],
-            "--topic-prefix",
-            &self.prefix,
-            "--instance-id",
-            &instance,
-            "--http-addr",
-            &address,
-        ];
-        let with =
-            |own: &[&str]| -> Vec<String> { chassis.iter().chain(own).map(|it| (*it).to_owned()).collect() };
+        let given: Vec<String> = [
+            ("--database-url", self.urls[service].clone()),
+            ("--topic-prefix", self.prefix.clone()),
+            ("--instance-id", format!("{}-{service}", self.prefix)),
+            ("--http-addr", self.addresses[service].to_string()),
+            ("--admin-addr", self.admin_addresses[service].to_string()),
+        ]
+        .into_iter()
+        .chain((service == "payment").then(|| ("--provider-url", format!("http://{}", self.psp.addr))))
+        .chain(self.flags.iter().filter(|it| it.0 == service).map(|it| (it.1, it.2.to_owned())))
+        .flat_map(|(flag, value)| [flag.to_owned(), value])
+        .collect();
+        let args = ["x".to_owned()].into_iter().chain(given);
         let (bus, stop) = (self.bus.clone(), CancellationToken::new());
         let token = stop.clone();
         let task = match service {
-            "order" => tokio::spawn(order::run_on(bus, order::Config::parse_from(with(&[])), token)),
-            "inventory" => {
-                tokio::spawn(inventory::run_on(bus, inventory::Config::parse_from(with(&[])), token))
-            }
-            "payment" => {
-                let config = payment::Config::parse_from(with(&["--provider-url", &psp]));
-                tokio::spawn(payment::run_on(bus, config, token))
-            }
-            "shipping" => {
-                let config = shipping::Config::parse_from(with(&["--carrier-delay-ms", &delay]));
-                tokio::spawn(shipping::run_on(bus, config, token))
-            }
+            "order" => tokio::spawn(order::run_on(bus, order::Config::parse_from(args), token)),
+            "inventory" => tokio::spawn(inventory::run_on(bus, inventory::Config::parse_from(args), token)),
+            "payment" => tokio::spawn(payment::run_on(bus, payment::Config::parse_from(args), token)),
+            "shipping" => tokio::spawn(shipping::run_on(bus, shipping::Config::parse_from(args), token)),
             other => panic!("no service is called {other}"),
         };
         self.running.insert(service, (stop, task));
@@ -158,6 +150,11 @@ impl Suite {
 
     pub fn url(&self, service: &str, path: &str) -> String {
         format!("http://{}{path}", self.addresses[service])
+    }
+
+    /// The operator's address of a service.
+    pub fn admin_url(&self, service: &str, path: &str) -> String {
+        format!("http://{}{path}", self.admin_addresses[service])
     }
 
     /// Puts a product on the shelf and waits until the order service knows its price.
@@ -241,16 +238,7 @@ impl Suite {
     pub async fn finish_with(mut self, expected: impl FnOnce(&BTreeMap<&'static str, i64>)) {
         let letters = laws::quiet(&self.pools).await;
         expected(&letters);
-        let ledger: Value = self
-            .http
-            .get(format!("http://{}/ledger", self.psp.addr))
-            .send()
-            .await
-            .expect("psp")
-            .json()
-            .await
-            .expect("JSON");
-        laws::hold(&self.pools, &ledger).await;
+        laws::hold(&self.pools, &self.http, &format!("http://{}", self.psp.addr)).await;
         topic::check_sequences(&self.bus, &self.prefix, &self.pools).await;
         for service in SERVICES {
             if self.running.contains_key(service) {

@@ -1,6 +1,8 @@
 //! Scenarios over the whole suite.
 
+mod dead_letters;
 mod dependencies;
+mod exits;
 mod faults;
 mod load;
 mod outages;

@@ -43,17 +43,15 @@ async fn an_order_is_delivered() {
         other => Err(format!("{other:?}")),
     })
     .await;
-    let none = r#"waybill_dead_letters{service="order",status="poison"} 0"#;
     eventually(PATIENCE, "the metrics count no dead letters", async || {
         let answer =
             suite.http.get(suite.url("order", "/metrics")).send().await.map_err(|it| it.to_string())?;
         let metrics = answer.text().await.map_err(|it| it.to_string())?;
-        let counted = metrics.lines().any(|it| it == none);
-        if counted {
-            Ok(())
-        } else {
-            Err(metrics.lines().filter(|it| it.contains("letters")).collect::<String>())
-        }
+        let counts =
+            |line: &&str| line.starts_with("waybill_dead_letters{") && line.contains(r#"service="order""#);
+        let counted: Vec<&str> = metrics.lines().filter(counts).collect();
+        let none = !counted.is_empty() && counted.iter().all(|it| it.ends_with(" 0"));
+        if none { Ok(()) } else { Err(counted.concat()) }
     })
     .await;
     let told: BTreeSet<String> = history(&suite, &id).await.into_iter().collect();
@@ -121,8 +119,11 @@ async fn a_failed_capture_undoes_everything() {
 #[tokio::test]
 async fn a_cancelled_order_is_refunded_or_was_never_charged() {
     // A carrier that takes its time leaves room to cancel in.
-    let suite =
-        Suite::start_with(saga_tests::Options { carrier_delay_ms: 600_000, ..Default::default() }).await;
+    let suite = Suite::start_with(saga_tests::Options {
+        flags: vec![("shipping", "--carrier-delay-ms", "600000")],
+        ..Default::default()
+    })
+    .await;
     suite.stock("MUG-01", 1999, 100).await;
     let cancel = async |id: &str| {
         let url = suite.url("order", &format!("/orders/{id}/cancel"));
