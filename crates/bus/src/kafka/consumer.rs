@@ -17,7 +17,7 @@ use rdkafka::{
     error::KafkaError,
     message::{BorrowedMessage, Headers as _},
 };
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use super::log_connection_trouble;
 use crate::{
@@ -38,8 +38,6 @@ pub struct KafkaConsumer {
     paused: bool,
 }
 
-/// Pause after an error that the client reports over and over (a deleted topic, an unreachable broker).
-const PAUSE: Duration = Duration::from_millis(200);
 /// For how long a closing member waits for its last commit of offsets and its leave.
 const LEAVE: Duration = Duration::from_secs(5);
 
@@ -113,10 +111,7 @@ impl KafkaConsumer {
                 }
                 Some(Err(error @ KafkaError::MessageConsumptionFatal(_))) => return Err(error.into()),
                 Some(Err(_)) if !gathered.is_empty() => break,
-                Some(Err(error)) => {
-                    tracing::debug!(%error, "the consumer waits");
-                    sleep(PAUSE).await;
-                }
+                Some(Err(error)) => reported(&error).await,
                 None => return Err(Error::Fatal("the consumer's stream has ended".into())),
             }
         }
@@ -136,10 +131,7 @@ impl KafkaConsumer {
                     self.gathered.push(receive(&message, &mut self.topics, current));
                 }
                 Some(Err(error @ KafkaError::MessageConsumptionFatal(_))) => return Err(error.into()),
-                Some(Err(error)) => {
-                    tracing::debug!(%error, "the consumer waits");
-                    sleep(PAUSE).await;
-                }
+                Some(Err(error)) => reported(&error).await,
                 None => return Err(Error::Fatal("the consumer's stream has ended".into())),
             }
         }
@@ -182,6 +174,13 @@ impl KafkaConsumer {
         let leaving = tokio::task::spawn_blocking(move || drop(self.inner));
         let _ = tokio::time::timeout(LEAVE, leaving).await;
     }
+}
+
+/// An error that the client reports over and over while a broker is away, more than ten times a second, at a pace of
+/// its own. All are taken at once: they queue up before the next assignment, which would wait for each of them.
+async fn reported(error: &KafkaError) {
+    tracing::debug!(%error, "the consumer waits");
+    tokio::task::yield_now().await;
 }
 
 fn receive(
