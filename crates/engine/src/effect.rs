@@ -34,10 +34,22 @@ pub trait Outside: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Self::Input, Unanswered>> + Send;
 }
 
-/// What a call came to is not known: it is made again, with the same key.
+/// What a call came to is not known, or not final: it is made again, with the same key.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct Unanswered(pub String);
+pub enum Unanswered {
+    /// Nobody answers, or only with a failure of their own: enough of these hold all calls back for a while.
+    #[error("{0}")]
+    Down(String),
+    /// Whoever is called is there and well; the answer to this call is none yet.
+    #[error("{0}")]
+    NotYet(String),
+}
+
+impl Unanswered {
+    fn is_down(&self) -> bool {
+        matches!(self, Self::Down(_))
+    }
+}
 
 /// For services that call nobody.
 #[derive(Debug)]
@@ -53,7 +65,7 @@ impl<I: Send + 'static> Outside for NoOutside<I> {
     type Input = I;
 
     async fn perform(&self, _: Uuid, request: &str) -> Result<I, Unanswered> {
-        Err(Unanswered(format!("nobody performs {request}")))
+        Err(Unanswered::Down(format!("nobody performs {request}")))
     }
 }
 

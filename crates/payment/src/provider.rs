@@ -13,7 +13,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use engine::{Outside, Unanswered};
 use reqwest::{
-    Client, RequestBuilder, Response, Url,
+    Client, RequestBuilder, Response, StatusCode, Url,
     header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue},
     redirect,
 };
@@ -65,38 +65,38 @@ impl Provider {
     }
 
     /// Makes a call, at most four requests. They take less time than the engine's lease on the call.
-    async fn ask(&self, id: Uuid, call: &Call) -> Result<Answer, String> {
+    async fn ask(&self, id: Uuid, call: &Call) -> Result<Answer, Unanswered> {
         let said = self.post(&id.to_string(), call).await?;
         let (reference, why) = match answer::read(call, &said) {
             Verdict::Is(answer) => return Ok(answer),
-            Verdict::Unclear(why) => return Err(why),
+            Verdict::Unclear(why) => return Err(said.unclear(why)),
             Verdict::Look { reference, why } => (reference, why),
         };
-        let key = match (self.look(call, &reference).await?, said.replayed) {
+        let standing = self.look(call, &reference).await?;
+        let key = match (answer::found(call, standing.status, &standing.body), said.replayed) {
             (Found::Is(answer), _) => return Ok(answer),
-            (Found::Unclear(why), _) => return Err(why),
+            (Found::Unclear(why), _) => return Err(standing.unclear(why)),
             (Found::Undone(Some(end)), _) => format!("{id}-{end}"),
             (Found::Undone(None), true) => format!("{id}-{}", Uuid::now_v7()),
             // Said for the first time. If it is kept under the key, that shows when the call is made again.
-            (Found::Undone(None), false) => return Err(why),
+            (Found::Undone(None), false) => return Err(said.unclear(why)),
         };
-        match answer::read(call, &self.post(&key, call).await?) {
+        let said = self.post(&key, call).await?;
+        match answer::read(call, &said) {
             Verdict::Is(answer) => Ok(answer),
-            Verdict::Unclear(why) | Verdict::Look { why, .. } => Err(why),
+            Verdict::Unclear(why) | Verdict::Look { why, .. } => Err(said.unclear(why)),
         }
     }
 
-    async fn post(&self, key: &str, call: &Call) -> Result<Said, String> {
+    async fn post(&self, key: &str, call: &Call) -> Result<Said, Unanswered> {
         let (path, form) = request::of(call);
         let post = self.client.post(format!("{}{path}", self.base)).form(&form);
         receive(post.header(IDEMPOTENCY_KEY, key)).await
     }
 
-    /// Asks how the payment stands, and takes from that what became of the call.
-    async fn look(&self, call: &Call, reference: &str) -> Result<Found, String> {
-        let get = self.client.get(format!("{}{}", self.base, request::standing(call, reference)));
-        let said = receive(get).await?;
-        Ok(answer::found(call, said.status, &said.body))
+    /// Asks how the payment stands, which tells what became of the call.
+    async fn look(&self, call: &Call, reference: &str) -> Result<Said, Unanswered> {
+        receive(self.client.get(format!("{}{}", self.base, request::standing(call, reference)))).await
     }
 }
 
@@ -105,10 +105,11 @@ impl Outside for Provider {
 
     async fn perform(&self, id: Uuid, request: &str) -> Result<Input, Unanswered> {
         let call: Call = serde_json::from_str(request)
-            .map_err(|_| Unanswered("the stored request is not a call to the provider".into()))?;
+            .map_err(|_| Unanswered::NotYet("the stored request is not a call to the provider".into()))?;
         match self.ask(id, &call).await {
             Ok(answer) => Ok(Input::Answered(call.order_id(), answer)),
-            Err(why) => Err(Unanswered(format!("{}: {why}", call.name()))),
+            Err(Unanswered::Down(why)) => Err(Unanswered::Down(format!("{}: {why}", call.name()))),
+            Err(Unanswered::NotYet(why)) => Err(Unanswered::NotYet(format!("{}: {why}", call.name()))),
         }
     }
 }
@@ -117,31 +118,42 @@ fn trimmed(url: &Url) -> String {
     url.as_str().trim_end_matches('/').to_owned()
 }
 
-async fn receive(request: RequestBuilder) -> Result<Said, String> {
+impl Said {
+    /// Not a definite answer. One that is kept under its key says nothing of how the provider is now.
+    fn unclear(&self, why: String) -> Unanswered {
+        let failing = self.status.is_server_error() || self.status == StatusCode::TOO_MANY_REQUESTS;
+        match failing && !self.replayed {
+            true => Unanswered::Down(why),
+            false => Unanswered::NotYet(why),
+        }
+    }
+}
+
+async fn receive(request: RequestBuilder) -> Result<Said, Unanswered> {
     let response = request.send().await.map_err(|error| lost(&error))?;
     let status = response.status();
     let replayed = response.headers().get(REPLAYED).is_some_and(|it| it == "true");
     Ok(Said { status, replayed, body: read(response).await? })
 }
 
-async fn read(mut response: Response) -> Result<Vec<u8>, String> {
+async fn read(mut response: Response) -> Result<Vec<u8>, Unanswered> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| lost(&error))? {
         body.extend_from_slice(&chunk);
         if body.len() > ANSWER_LIMIT {
-            return Err(format!("the answer is longer than {ANSWER_LIMIT} bytes"));
+            return Err(Unanswered::Down(format!("the answer is longer than {ANSWER_LIMIT} bytes")));
         }
     }
     Ok(body)
 }
 
 /// Says what happened to the connection, in our own words: the library's may hold the address.
-fn lost(error: &reqwest::Error) -> String {
+fn lost(error: &reqwest::Error) -> Unanswered {
     let said = match error {
         it if it.is_timeout() && it.is_connect() => "no connection in time",
         it if it.is_timeout() => "no answer in time",
         it if it.is_connect() => "no connection",
         _ => "the connection was lost before the answer",
     };
-    said.to_owned()
+    Unanswered::Down(said.to_owned())
 }

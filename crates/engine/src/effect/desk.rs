@@ -21,6 +21,7 @@ const REST: Duration = Duration::from_secs(1);
 /// How often the table is searched for calls whose time has come, or whose process is gone. While there is more to
 /// be found, it is searched as soon as there is room.
 const SEARCH_EVERY: Duration = Duration::from_millis(500);
+
 /// What a call came to.
 pub(super) struct Done {
     pub(super) id: Uuid,
@@ -30,8 +31,8 @@ pub(super) struct Done {
 pub(super) enum Outcome {
     /// Its answer is applied.
     Answered,
-    /// It is to be made again, for this reason.
-    Again(String),
+    /// It is to be made again, for this reason; `down`: nobody answered.
+    Again { error: String, down: bool },
     /// It was not made.
     Spared,
 }
@@ -93,7 +94,12 @@ impl Desk {
         self.ids.remove(&done.id);
         match done.outcome {
             Outcome::Answered => self.gate = Gate::Open,
-            Outcome::Again(_) => self.again.push(done),
+            Outcome::Again { down, .. } => {
+                if !down {
+                    self.gate = Gate::Open;
+                }
+                self.again.push(done);
+            }
             Outcome::Spared => {
                 self.gate = Gate::ShutUntil(Instant::now() + REST);
                 self.again.push(done);
@@ -136,6 +142,34 @@ impl Gate {
             Self::Open => CONCURRENCY,
             Self::Ajar => PROBES,
             Self::ShutUntil(_) => 0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn while_there_is_more_to_be_found_the_next_search_waits_for_room_alone() {
+        let mut desk = Desk::new();
+        let limit = desk.begin_search();
+        assert!(desk.wake_at() > Instant::now(), "nothing was found");
+        desk.more = true;
+        assert!(desk.wake_at() <= Instant::now());
+        desk.found.extend((0..limit).map(|_| call()));
+        assert!(desk.wake_at() > Instant::now(), "as much is in hand as can be");
+    }
+
+    fn call() -> Call {
+        Call {
+            id: Uuid::now_v7(),
+            key: String::new(),
+            request: String::new(),
+            attempt: 1,
+            correlation_id: Uuid::now_v7(),
+            traceparent: None,
+            taken: Instant::now(),
         }
     }
 }

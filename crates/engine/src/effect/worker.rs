@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{
-    Call, LEASE, Outside,
+    Call, LEASE, Outside, Unanswered,
     desk::{Desk, Done, Outcome},
 };
 use crate::{
@@ -89,21 +89,24 @@ impl<D: Decider, O: Outside<Input = D::Input>> Worker<D, O> {
         let (outside, commands) = (self.outside.clone(), self.commands.clone());
         let (breaker, metrics) = (desk.breaker.clone(), self.metrics.clone());
         desk.under_way.spawn(async move {
-            let answer = breaker.call(outside.perform(call.id, &call.request)).await;
+            let answer =
+                breaker.call_with(Unanswered::is_down, outside.perform(call.id, &call.request)).await;
             let named = match &answer {
                 Ok(_) => "answered",
                 Err(Broken::Inner(_)) => "unanswered",
                 Err(Broken::Rejected) => "breaker-open",
             };
             metrics.effects.add(1, &[metrics.service.clone(), KeyValue::new("outcome", named)]);
-            let error = match answer {
-                Ok(input) => commands.submit_answer(call.id, input, cause::<D>(&call)).await.err(),
-                Err(Broken::Inner(error)) => Some(error.to_string()),
+            let (error, down) = match answer {
+                Ok(input) => match commands.submit_answer(call.id, input, cause::<D>(&call)).await {
+                    Ok(()) => return Done { id: call.id, outcome: Outcome::Answered },
+                    Err(error) => (error, false),
+                },
+                Err(Broken::Inner(error)) => (error.to_string(), error.is_down()),
                 Err(Broken::Rejected) => return Done { id: call.id, outcome: Outcome::Spared },
             };
-            let Some(error) = error else { return Done { id: call.id, outcome: Outcome::Answered } };
             tell(&call, &error);
-            Done { id: call.id, outcome: Outcome::Again(error) }
+            Done { id: call.id, outcome: Outcome::Again { error, down } }
         });
     }
 
@@ -139,10 +142,10 @@ impl<D: Decider, O: Outside<Input = D::Input>> Worker<D, O> {
             return;
         }
         let error = |it: &Done| match &it.outcome {
-            Outcome::Again(error) => error.replace('\0', "\u{fffd}"),
+            Outcome::Again { error, .. } => error.replace('\0', "\u{fffd}"),
             _ => "not called: the circuit breaker is open".to_owned(),
         };
-        let made = |it: &Done| matches!(it.outcome, Outcome::Again(_));
+        let made = |it: &Done| matches!(it.outcome, Outcome::Again { .. });
         let written = sqlx::query(
             "update engine.effect e
              set error = it.error, attempt = e.attempt + it.made::int,

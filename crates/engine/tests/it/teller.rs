@@ -16,6 +16,8 @@ pub(crate) enum Mood {
     Answers,
     /// Does its work and does not say so.
     Unanswered,
+    /// Is there, and has no answer yet.
+    NotYet,
     /// Never returns.
     Hangs,
     /// Answers after a while.
@@ -64,7 +66,8 @@ impl Outside for Teller {
                 Ok(answer(Twist::Plain))
             }
             Mood::Nonsense => Ok(answer(Twist::Impossible)),
-            Mood::Unanswered => Err(Unanswered("the line is dead".into())),
+            Mood::Unanswered => Err(Unanswered::Down("the line is dead".into())),
+            Mood::NotYet => Err(Unanswered::NotYet("come back later".into())),
             Mood::Hangs => std::future::pending().await,
         }
     }
