@@ -248,12 +248,6 @@ impl Processes {
         count(&self.pools, service, from).await.expect("a count")
     }
 
-    /// What breaks a law now, by the provider's ledger as it is now.
-    async fn violations(&self) -> anyhow::Result<Vec<String>> {
-        let ledger = self.http.get(self.url(PROVIDER, "/ledger")).send().await?;
-        Ok(laws::violations(&self.pools, &ledger.json().await?).await?)
-    }
-
     /// Waits until nothing is left to do, asserts the laws, stops all and clears everything away.
     pub async fn finish(mut self) {
         let letters = laws::quiet(&self.pools).await;
@@ -267,12 +261,7 @@ impl Processes {
             })
             .await;
         }
-        eventually(PATIENCE, "the laws hold", async || match self.violations().await {
-            Ok(none) if none.is_empty() => Ok(()),
-            Ok(violations) => Err(violations.join("\n")),
-            Err(error) => Err(format!("{error:#}")),
-        })
-        .await;
+        laws::hold(&self.pools, &self.http, &self.url(PROVIDER, "")).await;
         topic::check_sequences(&self.bus, &self.prefix, &self.pools).await;
         for name in self.pids().into_keys() {
             let Stopped { took, code } = self.terminate(name).await;
