@@ -47,6 +47,16 @@ impl Consumer {
         }
     }
 
+    /// Whether the group has given this member its share, which may be none. One that waits for it gets nothing,
+    /// and cannot tell that from a quiet topic.
+    pub fn is_assigned(&self) -> bool {
+        match self {
+            Self::Kafka(consumer) => consumer.is_assigned(),
+            // Shares are computed whenever a member polls.
+            Self::Memory(_) => true,
+        }
+    }
+
     /// Commits what was stored and leaves the group.
     pub async fn close(self) {
         match self {
@@ -59,6 +69,12 @@ impl Consumer {
 /// How much of [`BATCH_BYTES`] a record takes.
 pub(crate) fn bytes_of(record: &Received) -> usize {
     record.payload.as_ref().map_or(0, Vec::len)
+}
+
+/// Where the last record of each partition in `records` was read, without what it says: all that is needed to
+/// [`store`](Consumer::store) them.
+pub fn positions(records: &[Received]) -> Vec<Received> {
+    last_of_each_partition(records).into_iter().map(Received::position).collect()
 }
 
 /// The last record of each partition in `records`: what there is to store.

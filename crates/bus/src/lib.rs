@@ -20,7 +20,7 @@ pub mod topics;
 use std::time::Duration;
 
 pub use cloud_event::{CloudEvent, Envelope, Malformed, Trace};
-pub use consumer::Consumer;
+pub use consumer::{Consumer, positions};
 pub use memory::MemoryLog;
 pub use producer::{Delivery, DeliveryError, Producer};
 pub use record::{Header, Received, Record};

@@ -87,7 +87,9 @@ impl<D: Decider> Worker<D> {
                     Err(_) => Vec::new(),
                 },
             };
-            self.unit.health.progress(Part::Consumer(self.index));
+            if consumer.is_assigned() {
+                self.unit.health.progress(Part::Consumer(self.index));
+            }
             gather = if records.len() >= LOADED { GATHER } else { Duration::ZERO };
             if !records.is_empty() && !self.take(records, link, consumer, shutdown).await? {
                 break;
@@ -104,7 +106,7 @@ impl<D: Decider> Worker<D> {
         consumer: &mut Consumer,
         shutdown: &CancellationToken,
     ) -> Result<bool, bus::Error> {
-        let positions: Vec<Received> = last_positions(&records);
+        let positions = bus::positions(&records);
         if self.unit.mutation.is(Mutant::OffsetBeforeCommit) {
             consumer.store(&positions);
         }
@@ -198,15 +200,6 @@ impl<D: Decider> Worker<D> {
             self.unit.metrics.duplicates.add(duplicates, &[self.service()]);
         }
     }
-}
-
-/// The positions to be stored once the batch is done, without the bytes of its records.
-fn last_positions(records: &[Received]) -> Vec<Received> {
-    let mut last: HashMap<(&str, i32), &Received> = HashMap::new();
-    for record in records {
-        last.insert((&record.topic, record.partition), record);
-    }
-    last.into_values().map(Received::position).collect()
 }
 
 /// Reads a record; `None` is for an event that the decider does not handle, told by its type alone.

@@ -5,7 +5,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -169,6 +169,10 @@ impl KafkaConsumer {
         }
     }
 
+    pub(crate) fn is_assigned(&self) -> bool {
+        self.inner.context().assigned.load(Ordering::Relaxed)
+    }
+
     pub(crate) async fn close(self) {
         // Leaving the group waits for the broker, which may be away for long: then the group finds out itself.
         let leaving = tokio::task::spawn_blocking(move || drop(self.inner));
@@ -243,11 +247,15 @@ fn known(name: &str) -> Cow<'static, str> {
 /// Counts the assignments of partitions to this member, so that work begun under one is not stored under
 /// another.
 #[derive(Default)]
-struct Generations(AtomicU64);
+struct Generations {
+    count: AtomicU64,
+    /// Whether there is one now; it may be of no partition.
+    assigned: AtomicBool,
+}
 
 impl Generations {
     fn current(&self) -> u64 {
-        self.0.load(Ordering::Acquire)
+        self.count.load(Ordering::Acquire)
     }
 }
 
@@ -259,7 +267,8 @@ impl ClientContext for Generations {
 
 impl ConsumerContext for Generations {
     fn pre_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
-        self.0.fetch_add(1, Ordering::AcqRel);
+        self.count.fetch_add(1, Ordering::AcqRel);
+        self.assigned.store(matches!(rebalance, Rebalance::Assign(_)), Ordering::Relaxed);
         match rebalance {
             Rebalance::Assign(partitions) => {
                 tracing::info!(count = partitions.count(), "partitions assigned")

@@ -70,6 +70,25 @@ async fn a_static_member_that_restarts_moves_no_partition() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_has_its_share_once_the_group_says_so_even_if_it_is_none() {
+    let log = Log::kafka().await;
+    let mut members: Vec<_> = (0..=PARTITIONS).map(|_| log.member()).collect();
+    assert!(members.iter().all(|it| !it.is_assigned()));
+
+    let begun = std::time::Instant::now();
+    while !members.iter().all(bus::Consumer::is_assigned) {
+        assert!(begun.elapsed() < crate::log::SOON, "not all have their share");
+        for member in &mut members {
+            let _ = timeout(Duration::from_millis(100), member.poll(1, Duration::ZERO)).await;
+        }
+    }
+    for member in members {
+        member.close().await;
+    }
+    log.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_record_that_is_too_large_is_refused_at_once() {
     let log = Log::kafka().await;
     let producer = log.bus.producer().unwrap();
