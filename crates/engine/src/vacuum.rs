@@ -10,9 +10,6 @@ use sqlx::{AssertSqlSafe, postgres::PgConnectOptions};
 use crate::database::Link;
 
 const EVERY: Duration = Duration::from_secs(1);
-/// A vacuum that cannot remove anything, because somebody reads with an old snapshot, is not all that is done: of so
-/// much time one part is spent on it.
-const SHARE: u32 = 5;
 const TABLES: [&str; 6] = ["outbox", "effect", "deadline", "idempotency_key", "parked_key", "dead_letter"];
 
 /// Vacuums where it is worth it, without an end. For one process of a database: the one whose relay is active.
@@ -23,10 +20,11 @@ pub(crate) async fn keep(options: &PgConnectOptions) -> Infallible {
         tokio::time::sleep(pause).await;
         let begun = Instant::now();
         if let Err(error) = round(&mut link).await {
-            tracing::debug!(%error, "the tables were not vacuumed");
+            tracing::warn!(%error, "the tables were not vacuumed");
             link.drop_connection();
         }
-        pause = EVERY.max(begun.elapsed() * (SHARE - 1));
+        // One that cannot remove anything, because somebody reads with an old snapshot, is not to be all that is done.
+        pause = EVERY.max(begun.elapsed());
     }
 }
 

