@@ -28,8 +28,9 @@ pub(crate) async fn keep(options: &PgConnectOptions) -> Infallible {
     }
 }
 
-/// By the statistics, which count what all processes have done, a second ago at the latest. The outbox is nearly all
-/// dead rows at all times; of a table that keeps many, a tenth has to be worth the walk over its indexes.
+/// By the statistics, which count what all processes have done: a second ago, or ten where a connection has had
+/// nothing to do since. The outbox is nearly all dead rows at all times; of a table that keeps many, a tenth has to be
+/// worth the walk over its indexes.
 async fn round(link: &mut Link) -> sqlx::Result<()> {
     let connection = link.get().await?;
     let tables: Vec<String> = sqlx::query_scalar(
