@@ -146,6 +146,7 @@ impl KafkaConsumer {
         }
     }
 
+    /// Partitions that are on their way to this member are resumed when they arrive.
     fn resume(&mut self) {
         if !std::mem::take(&mut self.paused) {
             return;
@@ -275,6 +276,15 @@ impl ConsumerContext for Generations {
             }
             Rebalance::Revoke(partitions) => tracing::info!(count = partitions.count(), "partitions revoked"),
             Rebalance::Error(error) => tracing::warn!(%error, "the rebalance failed"),
+        }
+    }
+
+    /// A partition that was paused when it was taken away would stand still when it comes back: the client keeps the
+    /// mark.
+    fn post_rebalance(&self, client: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        let Rebalance::Assign(partitions) = rebalance else { return };
+        if let Err(error) = client.resume(partitions) {
+            tracing::warn!(%error, "the partitions were not resumed");
         }
     }
 }

@@ -89,6 +89,38 @@ async fn a_member_has_its_share_once_the_group_says_so_even_if_it_is_none() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn partitions_that_are_taken_away_while_they_are_paused_are_read_when_they_come_back() {
+    let log = Log::kafka().await;
+    let (mut works, mut freezes) = (log.member(), log.member());
+    let begun = std::time::Instant::now();
+    let shared =
+        |works: &bus::Consumer, freezes: &bus::Consumer| works.is_assigned() && freezes.is_assigned();
+    while !shared(&works, &freezes) {
+        assert!(begun.elapsed() < crate::log::SOON, "they do not share");
+        let _ = timeout(Duration::from_millis(50), works.poll(1, Duration::ZERO)).await;
+        let _ = timeout(Duration::from_millis(50), freezes.poll(1, Duration::ZERO)).await;
+    }
+    // At work for long while another joins: its partitions are taken away, and for none to come back the group has
+    // to wait for a member that does not answer.
+    let joins = log.member();
+    while works.is_assigned() {
+        assert!(begun.elapsed() < crate::log::SOON, "no rebalance");
+        let _ = timeout(Duration::from_millis(10), works.tend()).await;
+    }
+    let _ = timeout(Duration::from_millis(10), works.poll(1, Duration::ZERO)).await;
+    assert!(!works.is_assigned(), "the work was over before any came back");
+    freezes.close().await;
+    joins.close().await;
+
+    log.fill(40, 40).await;
+    let records = read(&mut works, 40).await;
+
+    assert_eq!(records.len(), 40);
+    works.close().await;
+    log.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_record_that_is_too_large_is_refused_at_once() {
     let log = Log::kafka().await;
     let producer = log.bus.producer().unwrap();
