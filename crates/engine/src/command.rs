@@ -36,6 +36,8 @@ pub enum Rejected<R> {
     /// More waits to be published than may: nothing new is begun until that is less. What ends or undoes
     /// something is carried out.
     Congested,
+    /// Somebody else is at work for long on what it concerns. It was not carried out.
+    Busy,
     /// The database is away, or the service is stopping. Whether the command was carried out is not known;
     /// asked again under the same idempotency key it is carried out once.
     Unavailable,
@@ -116,6 +118,7 @@ impl<D: Decider> Commands<D> {
         match answered.await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(Rejected::Failed(error))) => Err(error),
+            Ok(Err(Rejected::Busy)) => Err("somebody else holds its aggregate".to_owned()),
             Ok(Err(_)) => Err("the database is not available".to_owned()),
             Err(_) => Err(stopping()),
         }
@@ -126,6 +129,9 @@ impl<D: Decider> Commands<D> {
 /// refusals and not with a queue.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// A row that somebody holds for longer is not waited for: all that is submitted goes through this one connection.
+const LOCK_TIMEOUT: &str = "1s";
+
 /// Carries out what is submitted, until `shutdown` and until the queue is empty then.
 pub(crate) async fn run<D: Decider>(
     mut queue: mpsc::Receiver<Submission<D>>,
@@ -134,7 +140,7 @@ pub(crate) async fn run<D: Decider>(
     batch_size: usize,
     shutdown: CancellationToken,
 ) {
-    let mut link = Link::new(options);
+    let mut link = Link::new(options.options([("lock_timeout", LOCK_TIMEOUT)]));
     let mut waiting = Vec::with_capacity(batch_size);
     loop {
         tokio::select! {
@@ -179,12 +185,14 @@ async fn carry_out<D: Decider>(
             Some(Outcome::Refused(refusal)) => Err(Rejected::Refused(refusal)),
             Some(Outcome::KeyReused) => Err(Rejected::KeyReused),
             Some(Outcome::Failed(error)) => Err(Rejected::Failed(error)),
+            Some(Outcome::Busy) => Err(Rejected::Busy),
             None => Err(Rejected::Unavailable),
         };
         let named = match &outcome {
             Ok(_) => "done",
             Err(Rejected::Refused(_) | Rejected::KeyReused) => "refused",
             Err(Rejected::Failed(_)) => "failed",
+            Err(Rejected::Busy) => "busy",
             Err(Rejected::Overloaded | Rejected::Congested | Rejected::Unavailable) => "unavailable",
         };
         count(&unit.metrics, named);

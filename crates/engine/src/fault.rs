@@ -51,6 +51,12 @@ impl Fault {
             _ => Remedy::Wait,
         }
     }
+
+    /// Somebody has held a row for longer than it is waited for.
+    pub(crate) fn is_lock_timeout(&self) -> bool {
+        matches!(self, Self::Sql(sqlx::Error::Database(error)) if error.code().as_deref() == Some("55P03"))
+    }
+
     /// What to tell of it when it is one input's fault.
     pub(crate) fn into_poison(self) -> Poison {
         match self {

@@ -1,6 +1,7 @@
 //! Redriving: dead letters are run again, in their order, through the same unit of work as everything else.
 
 mod request;
+mod turn;
 
 use std::{
     collections::BTreeSet,
@@ -16,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::request::Request;
 pub use self::request::{DeadLetters, RedriveError, Redriven, Which};
+use self::turn::{Discard, Turn};
 use crate::{
     consumer,
     database::Link,
@@ -47,10 +49,12 @@ const KEYS: usize = 100;
 /// For how long one request is worked on; then its sender is told how to go on.
 const TURN: Duration = Duration::from_secs(4);
 const SWEEP_EVERY: Duration = Duration::from_secs(2);
+/// A row that somebody holds for longer is not waited for: an operator waits, and others behind them.
+const LOCK_TIMEOUT: &str = "1s";
 
 impl<D: Decider> Redrive<D> {
     pub(crate) async fn run(mut self, shutdown: CancellationToken) {
-        let mut link = Link::new(self.options.clone());
+        let mut link = Link::new(self.options.clone().options([("lock_timeout", LOCK_TIMEOUT)]));
         let mut sweep = tokio::time::interval(SWEEP_EVERY);
         sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -67,9 +71,8 @@ impl<D: Decider> Redrive<D> {
     }
 
     async fn serve(&self, link: &mut Link, request: Request) -> sqlx::Result<()> {
-        let Request { which, by, discard, from, answer } = request;
         let done = match link.get().await {
-            Ok(connection) => self.redrive(connection, &which, &Arc::new(by), discard, from).await,
+            Ok(connection) => self.redrive(connection, &request).await,
             Err(error) => Err(error),
         };
         let (told, result) = match done {
@@ -77,41 +80,53 @@ impl<D: Decider> Redrive<D> {
             Err(error) => (Err(RedriveError::Unavailable), Err(error)),
         };
         // Nobody may wait any more: what was done is done.
-        let _ = answer.send(told);
+        let _ = request.answer.send(told);
         result
     }
 
     async fn redrive(
         &self,
         connection: &mut PgConnection,
-        which: &Which,
-        by: &Arc<By>,
-        discard: bool,
-        from: Option<Vec<u8>>,
+        request: &Request,
     ) -> sqlx::Result<Result<Redriven, RedriveError>> {
-        let key = match which {
-            Which::Id(id) => match self.key_of(connection, *id).await? {
-                Some((_, false)) if discard => return Ok(Err(RedriveError::NotFirst)),
-                Some((key, _)) => Some(key),
+        let (mut key, mut kind, mut discard) = (None, None, Discard::Nothing);
+        if request.discard {
+            discard = Discard::Heads;
+        }
+        match (&request.which, &request.from) {
+            // The letter has left with the first call; this one goes on behind it.
+            (Which::Id(_), Some(from)) => (key, discard) = (Some(from.clone()), Discard::Nothing),
+            (Which::Id(id), None) => match self.key_of(connection, *id).await? {
+                Some((_, false)) if request.discard => return Ok(Err(RedriveError::NotFirst)),
+                Some((found, _)) => {
+                    key = Some(found);
+                    discard = if request.discard { Discard::Only(*id) } else { Discard::Nothing };
+                }
                 None => return Ok(Err(RedriveError::Unknown)),
             },
-            Which::Key(key) => Some(parked_as(key.as_bytes()).into_owned()),
-            Which::Type(_) | Which::All => None,
+            (Which::Key(it), _) => key = Some(parked_as(it.as_bytes()).into_owned()),
+            (Which::Type(it), _) => kind = Some(it.as_str()),
+            (Which::All, _) => {}
+        }
+        let mut turn = Turn {
+            by: Arc::new(request.by.clone()),
+            discard,
+            until: Instant::now() + TURN,
+            asker: Some(&request.answer),
+            total: Redriven::default(),
         };
-        let kind = if let Which::Type(kind) = which { Some(kind.as_str()) } else { None };
-        let mut total = Redriven { next: Some(from.unwrap_or_default()), ..Redriven::default() };
-        let until = Instant::now() + TURN;
-        while let Some(from) = total.next.take() {
+        let mut next = Some(request.from.clone().unwrap_or_default());
+        while let Some(from) = next.take_if(|_| !turn.is_over()) {
             let keys = self.keys(connection, key.as_deref(), kind, &from).await?;
             let mut following = keys.last().filter(|_| keys.len() == KEYS).cloned();
             // The least key that is greater.
             following.iter_mut().for_each(|it| it.push(0));
-            total.next = self.rerun(connection, keys, by, discard, until, &mut total).await?.or(following);
-            if Instant::now() > until {
-                break;
-            }
+            next = self.rerun(connection, keys, &mut turn).await?.or(following);
         }
-        Ok(Ok(total))
+        if let (Discard::Only(_), 0) = (discard, turn.total.discarded) {
+            return Ok(Err(RedriveError::Unknown));
+        }
+        Ok(Ok(Redriven { next, ..turn.total }))
     }
 
     /// The key of a letter, and whether the letter is the poison that holds it up.
@@ -152,24 +167,24 @@ impl<D: Decider> Redrive<D> {
         .await
     }
 
-    /// Runs the letters of `keys` until each key is free or has failed, or until the time is over. Returns the
+    /// Runs the letters of `keys` until each key is free or has failed, or until the turn is over. Returns the
     /// key at which to go on, if any.
     async fn rerun(
         &self,
         connection: &mut PgConnection,
         keys: Vec<Vec<u8>>,
-        by: &Arc<By>,
-        discard: bool,
-        until: Instant,
-        total: &mut Redriven,
+        turn: &mut Turn<'_>,
     ) -> sqlx::Result<Option<Vec<u8>>> {
         let mut open: BTreeSet<Vec<u8>> = keys.into_iter().collect();
         while !open.is_empty() {
             let keys: Vec<&[u8]> = open.iter().map(Vec::as_slice).collect();
-            let letters = dead_letter::read(connection, D::SERVICE, &keys, self.batch_size, by).await?;
+            let letters = dead_letter::read(connection, D::SERVICE, &keys, self.batch_size, &turn.by).await?;
             let Some((last, _)) = letters.last() else { break };
             let last = last.key.clone();
-            let mut items = self.items(letters, discard);
+            if turn.is_over() {
+                return Ok(open.pop_first());
+            }
+            let mut items = self.items(letters, turn.discard);
             let mut outcomes = Vec::with_capacity(items.len());
             let run = self.unit.run(connection, &mut items, &mut outcomes).await;
             // Outcomes there are for what has committed, whatever came after.
@@ -179,14 +194,14 @@ impl<D: Decider> Redrive<D> {
                     continue;
                 };
                 moved |= fate != Fate::Waiting;
-                total.count(fate);
+                turn.total.count(fate);
                 self.count(fate);
                 if fate == Fate::Failed {
                     open.remove(&letter.key);
                 }
             }
             run?;
-            if Instant::now() > until && open.contains(&last) {
+            if turn.is_over() && open.contains(&last) {
                 return Ok(Some(last));
             }
             if !moved {
@@ -196,13 +211,13 @@ impl<D: Decider> Redrive<D> {
         Ok(None)
     }
 
-    fn items(&self, letters: Vec<(Rerun, Received)>, discard: bool) -> Vec<Item<D>> {
+    fn items(&self, letters: Vec<(Rerun, Received)>, discard: Discard) -> Vec<Item<D>> {
         let mut before: Option<Vec<u8>> = None;
         let item = |(mut letter, record): (Rerun, Received)| {
             // The first of its key: earlier ones have left.
             let first = before.as_ref() != Some(&letter.key);
             before = Some(letter.key.clone());
-            letter.discard = discard && first && letter.poison;
+            letter.discard = first && letter.poison && discard.means(letter.id);
             let read = if letter.discard { Ok(None) } else { consumer::read(&self.unit.decider, &record) };
             let (input, cause) = match read {
                 Ok(Some((input, cause))) => (Ok(Some(input)), Some(cause)),
@@ -242,17 +257,22 @@ impl<D: Decider> Redrive<D> {
              where consumer = $1 and {condition} order by k.key limit $2"
         );
         let by = Arc::new(By { actor: format!("service:{}", D::SERVICE), reason: reason.to_owned() });
-        let until = Instant::now() + TURN;
-        while Instant::now() < until {
+        let mut turn = Turn {
+            by,
+            discard: Discard::Nothing,
+            until: Instant::now() + TURN,
+            asker: None,
+            total: Redriven::default(),
+        };
+        while !turn.is_over() {
             let query = sqlx::query_scalar(sqlx::AssertSqlSafe(sql.clone()));
             let keys: Vec<Vec<u8>> =
                 query.bind(D::SERVICE).bind(KEYS as i64).fetch_all(&mut *connection).await?;
             if keys.is_empty() {
                 break;
             }
-            let mut total = Redriven::default();
-            self.rerun(connection, keys, &by, false, until, &mut total).await?;
-            tracing::info!(?total, reason, "dead letters were run again");
+            self.rerun(connection, keys, &mut turn).await?;
+            tracing::info!(total = ?turn.total, reason, "dead letters were run again");
         }
         Ok(())
     }

@@ -59,6 +59,12 @@ pub(crate) enum Origin {
     Deadline(DeadlineId),
 }
 
+impl Origin {
+    fn is_of_the_log(&self) -> bool {
+        matches!(self, Self::Event(_) | Self::Letter(_))
+    }
+}
+
 /// What became of an input.
 pub(crate) enum Outcome<D: Decider> {
     Done(Option<D::Reply>),
@@ -71,6 +77,8 @@ pub(crate) enum Outcome<D: Decider> {
     KeyReused,
     /// It cannot be applied; for what is not an event.
     Failed(String),
+    /// Somebody holds its aggregate for long; for what is not of the log.
+    Busy,
 }
 
 /// What carries out the batches of a service.
@@ -99,26 +107,35 @@ impl<D: Decider> Unit<D> {
     ) -> sqlx::Result<()> {
         let all = 0..items.len();
         let mut open = vec![all];
+        let mut hurried = false;
         while let Some(range) = open.pop() {
             let mut conflicts = 0;
             loop {
-                let fault = match self.attempt(connection, &items[range.clone()]).await {
+                let fault = match self.attempt(connection, &items[range.clone()], hurried).await {
                     Ok(done) => {
                         outcomes.extend(done);
                         break;
                     }
                     Err(fault) => fault,
                 };
+                // What came by the log waits in its order. Of the others, none is to wait for the one whose aggregate is
+                // held by somebody: that one is found, in a hurry.
+                let busy = fault.is_lock_timeout() && !items[range.start].origin.is_of_the_log();
+                hurried |= busy;
                 match (fault.remedy(), fault) {
                     (Remedy::Wait, Fault::Sql(error)) => return Err(error),
-                    (Remedy::Again | Remedy::AgainOrBisect, fault) if conflicts < CONFLICTS => {
+                    (_, _) if busy && range.len() == 1 => {
+                        outcomes.push(Outcome::Busy);
+                        break;
+                    }
+                    (Remedy::Again | Remedy::AgainOrBisect, fault) if !busy && conflicts < CONFLICTS => {
                         conflicts += 1;
                         self.count_retry("conflict");
                         tracing::debug!(%fault, "decided anew after a conflict");
                         tokio::time::sleep(Duration::from_millis(u64::from(conflicts * conflicts))).await;
                     }
                     // Whoever holds the lock for so long, the inputs are not to blame.
-                    (Remedy::Again, Fault::Sql(error)) => return Err(error),
+                    (Remedy::Again, Fault::Sql(error)) if !busy => return Err(error),
                     // The dead letter itself cannot be written: nothing is lost by waiting.
                     (_, Fault::Sql(error)) if range.len() == 1 && items[range.start].input.is_err() => {
                         return Err(error);
@@ -127,7 +144,7 @@ impl<D: Decider> Unit<D> {
                         let item = &mut items[range.start];
                         tracing::warn!(%fault, event.id = %item.cause.id, "an input cannot be applied");
                         let poison = fault.into_poison();
-                        if let Origin::Event(_) | Origin::Letter(_) = item.origin {
+                        if item.origin.is_of_the_log() {
                             item.input = Err(poison);
                         } else {
                             // Nothing was written: a deadline and an effect are there to be tried again.
@@ -157,9 +174,13 @@ impl<D: Decider> Unit<D> {
         &self,
         connection: &mut PgConnection,
         items: &[Item<D>],
+        hurried: bool,
     ) -> Result<Vec<Outcome<D>>, Fault> {
         let begun = Instant::now();
         let mut tx = connection.begin().await?;
+        if hurried {
+            sqlx::query("set local lock_timeout = '100ms'").execute(&mut *tx).await?;
+        }
         let (outcomes, written) = match self.carry_out(&mut tx, items).await {
             Ok(done) => done,
             Err(fault) => {

@@ -172,6 +172,7 @@ pub fn rejected<R>(rejected: Rejected<R>, refusal: impl FnOnce(R) -> Problem) ->
         }
         Rejected::Overloaded => Problem::unavailable("too many requests are waiting", 1),
         Rejected::Congested => Problem::unavailable("too much waits to be published", 5),
+        Rejected::Busy => Problem::unavailable("somebody else is at work on this", 1),
         Rejected::Unavailable => Problem::unavailable("the database is not available", 2),
         Rejected::Failed(error) => {
             tracing::error!(error, "a command cannot be carried out");

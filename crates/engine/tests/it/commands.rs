@@ -134,3 +134,22 @@ async fn a_full_queue_refuses_at_once_and_takes_commands_again_later() {
     engine.stop().await;
     rig.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_whose_account_is_held_by_somebody_fails_alone_and_soon() {
+    let rig = Rig::new().await;
+    let engine = rig.start();
+    engine.command(book("held", 1)).await.unwrap();
+    let held = rig.hold("select from account where account_id = 'held' for update").await;
+
+    let stuck = engine.command(book("held", 1));
+    let others = futures::future::join_all((0..200).map(|it| engine.command(book(format!("free-{it}"), 1))));
+    let (stuck, others) = tokio::join!(stuck, others);
+
+    assert!(matches!(stuck, Err(Rejected::Busy)), "{stuck:?}");
+    assert!(others.iter().all(Result::is_ok), "{others:?}");
+    held.rollback().await.unwrap();
+    assert_eq!(engine.command(book("held", 1)).await.unwrap().balance, 2);
+    engine.stop().await;
+    rig.close().await;
+}

@@ -311,3 +311,57 @@ async fn what_fails_is_tried_again_by_itself_up_to_its_ceiling_when_that_is_want
     engine.stop().await;
     rig.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_who_discard_one_letter_neither_takes_the_next_one_with_it() {
+    let rig = Rig::new().await;
+    let (one, other) = (rig.start(), rig.engine("other").run(|it| it == "redrive"));
+    for round in 0..10 {
+        let key = format!("ill-{round}");
+        // The second is poison as well, once it is its turn.
+        rig.send(&[twisted(&key, 1, Twist::Impossible), twisted(&key, 1, Twist::Impossible)]).await;
+        let letters = rig.letters_of((round + 1) + 1).await;
+        assert_eq!(letters.len(), round + 2);
+        let first = "select max(d.dead_letter_id) from engine.dead_letter d
+            where status = 'poison' and exists (select from engine.dead_letter e where e.key = d.key and e.status = 'waiting')";
+        let id = rig.count(first).await;
+
+        let (a, b) = tokio::join!(one.discard(Which::Id(id)), other.discard(Which::Id(id)));
+
+        let done = [&a, &b].into_iter().flatten().map(|it| it.discarded).sum::<u64>();
+        assert_eq!(done, 1, "{a:?} {b:?}");
+        assert_eq!(rig.letters().await.len(), round + 1, "the second letter is there still");
+    }
+    one.stop().await;
+    other.stop().await;
+    rig.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_nobody_waits_for_any_more_is_not_done() {
+    let rig = Rig::new().await;
+    let engine = rig.start();
+    for key in ["a", "b"] {
+        rig.send(&[twisted(key, 1, Twist::Impossible), twisted(key, 1, Twist::Impossible)]).await;
+    }
+    rig.letters_of(4).await;
+    let held = rig.hold("select from engine.parked_key where key = 'a' for update").await;
+
+    // The first one is at work and waits for the lock; the second one's sender has given up before its turn.
+    let letters = engine.dead_letters.clone();
+    let by = || engine::By { actor: "operator:joe".into(), reason: "impatient".into() };
+    let (first, second) = (letters.discard(Which::Key("a".into()), by(), None), async {
+        rig.blocked("engine").await;
+        let short = Duration::from_millis(50);
+        tokio::time::timeout(short, letters.discard(Which::Key("b".into()), by(), None)).await.unwrap_err();
+        held.rollback().await.unwrap();
+    });
+    let (first, ()) = tokio::join!(first, second);
+    let third = engine.redrive(Which::Key("b".into())).await.unwrap();
+
+    assert_eq!(first.unwrap().discarded, 1);
+    assert_eq!(third, Redriven { failed: 1, ..Redriven::default() });
+    assert_eq!(rig.count("select count(*) from engine.dead_letter where key = 'b'").await, 2);
+    engine.stop().await;
+    rig.close().await;
+}
