@@ -6,10 +6,11 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-/// How long the loops may take to finish what they have in hand, after the intake has stopped.
-const STOP: Duration = Duration::from_secs(10);
+/// How long the loops may take to finish what they have in hand, after the intake has stopped. Both together stay
+/// under 10 s, which is what orchestrators grant.
+const STOP: Duration = Duration::from_secs(4);
 /// A little more than HTTP gives its requests, so that it ends by its own deadline.
-const INTAKE_STOP: Duration = Duration::from_secs(6);
+const INTAKE_STOP: Duration = Duration::from_millis(5_500);
 
 /// The tasks of a process, none of which may end unnoticed.
 ///
@@ -49,7 +50,7 @@ impl Tasks {
         }
     }
 
-    /// Another deadline for the loops than 10 s. The orchestrator's own must be longer.
+    /// Another deadline for the loops than 4 s. The orchestrator's own must be longer.
     #[must_use]
     pub fn stop_within(self, deadline: Duration) -> Self {
         Self { stop_within: deadline, ..self }

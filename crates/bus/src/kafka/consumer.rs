@@ -39,7 +39,7 @@ pub struct KafkaConsumer {
 }
 
 /// For how long a closing member waits for its last commit of offsets and its leave.
-const LEAVE: Duration = Duration::from_secs(5);
+const LEAVE: Duration = Duration::from_secs(3);
 
 impl KafkaConsumer {
     pub(super) fn new(

@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 use events::Timestamp;
 use serde::de::IgnoredAny;
 
-/// Text in which whatever steers a terminal, ends a line or turns the direction of reading is spelt out.
+/// Text in which whatever steers a terminal, ends a line, turns the direction of reading or has no width is spelt out.
 pub(super) fn tame(text: &str) -> String {
     let steers = |it: char| {
         it.is_control()
-            || matches!(it, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+            || matches!(it, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
     };
     let mut tamed = String::with_capacity(text.len());
     for it in text.chars() {
@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn nothing_steers_the_terminal() {
-        assert_eq!(tame("a\u{1b}[2J\r\nb\u{202e}c\u{9b}é"), r"a\u{1b}[2J\r\nb\u{202e}c\u{9b}é");
+        assert_eq!(tame("a\u{1b}[2J\r\nb\u{202e}c\u{9b}\u{61c}é"), r"a\u{1b}[2J\r\nb\u{202e}c\u{9b}\u{61c}é");
         assert_eq!(short("ab\u{7}cd", 6), r"ab\u{7…");
         assert_eq!(short("abc", 3), "abc");
         assert_eq!(lines("no json\n\u{1b}[0m"), ["no json", r"\u{1b}[0m"]);
