@@ -34,7 +34,7 @@ async fn an_order_whose_time_runs_out_while_the_provider_is_unsure_gets_its_late
 
 #[tokio::test]
 async fn a_reservation_that_runs_out_across_its_confirmation_ends_cancelled_and_refunded() {
-    let flags = vec![("inventory", "--reservation-ttl-secs", "10"), ("shipping", "--carrier-delay-ms", "0")];
+    let flags = vec![("inventory", "--reservation-ttl-secs", "15"), ("shipping", "--carrier-delay-ms", "0")];
     let mut suite = Suite::start_with(Options { flags, ..Default::default() }).await;
     suite.stock("MUG-01", 1999, 10).await;
     suite.stop_service("payment").await;
