@@ -109,3 +109,8 @@ impl Server {
         }
     }
 }
+
+/// The tokens of the test cards, each with its own way to fare.
+pub fn payment_methods() -> impl Iterator<Item = &'static str> {
+    token::Token::ALL.into_iter().map(token::Token::name)
+}

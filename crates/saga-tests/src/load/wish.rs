@@ -35,7 +35,7 @@ pub const PLAIN: Mix = Mix { seed: 1, tokens: &[("pm_card_visa", 1_000)], shorta
 pub const EVERYTHING: Mix = Mix {
     seed: 1,
     tokens: &[
-        ("pm_card_visa", 676),
+        ("pm_card_visa", 616),
         ("pm_card_chargeDeclined", 50),
         ("pm_card_chargeDeclinedInsufficientFunds", 30),
         ("pm_card_captureFails", 40),
@@ -46,6 +46,9 @@ pub const EVERYTHING: Mix = Mix {
         ("pm_card_serverErrorAfterWork", 40),
         ("pm_card_cutConnection", 40),
         ("pm_card_wrongJson", 40),
+        ("pm_card_pendingRefund", 20),
+        ("pm_card_refundFail", 20),
+        ("pm_card_voidFailsFirst", 20),
     ],
     shortages: 20,
     rare: 30,
@@ -133,5 +136,17 @@ impl Iterator for Wishes {
         let wish = Wish { number: self.number, body, cancel: self.cancel() };
         self.number += 1;
         Some(wish)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_has_every_payment_method_of_the_provider() {
+        let ours: Vec<&str> = EVERYTHING.tokens.iter().map(|it| it.0).collect();
+        assert_eq!(ours, psp::payment_methods().collect::<Vec<_>>());
+        assert_eq!(EVERYTHING.tokens.iter().map(|it| it.1).sum::<u32>(), 1_000);
     }
 }
