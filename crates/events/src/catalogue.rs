@@ -5,9 +5,10 @@ use serde_json::Value;
 use crate::{
     Aggregate, CancellationRefused, CaptureFailed, Event, EventType, OrderCancellationRequested,
     OrderCancelled, OrderConfirmed, OrderDelivered, OrderPaid, OrderPlaced, OrderPlacedV1, OrderShipped,
-    PaymentAuthorized, PaymentCaptured, PaymentDeclined, PaymentRefunded, PaymentVoided, ProductChanged,
-    ReservationExpired, ShipmentCancelled, ShipmentDelivered, ShipmentDispatched, ShipmentScheduled,
-    StockDeducted, StockKept, StockRejected, StockReleased, StockReserved, Unreadable, examples, schema,
+    PaymentAuthorized, PaymentCancelled, PaymentCaptured, PaymentDeclined, PaymentRefunded, PaymentVoided,
+    ProductChanged, ReservationExpired, ShipmentCancelled, ShipmentDelivered, ShipmentDispatched,
+    ShipmentScheduled, StockDeducted, StockKept, StockRejected, StockReleased, StockReserved, Unreadable,
+    examples, schema,
 };
 
 /// One version of an event: what is published about it in `schemas/`.
@@ -57,6 +58,7 @@ pub fn catalogue() -> Vec<Published> {
         newest::<CaptureFailed>(examples::capture_failed()),
         newest::<PaymentVoided>(examples::payment_voided()),
         newest::<PaymentRefunded>(examples::payment_refunded()),
+        newest::<PaymentCancelled>(examples::payment_cancelled()),
         newest::<ShipmentScheduled>(examples::shipment_scheduled()),
         newest::<ShipmentDispatched>(examples::shipment_dispatched()),
         newest::<ShipmentDelivered>(examples::shipment_delivered()),

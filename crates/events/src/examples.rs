@@ -156,6 +156,10 @@ pub(crate) fn payment_refunded() -> Value {
     of_order(json!({ "amount": total(), "provider_reference": PAYMENT }))
 }
 
+pub(crate) fn payment_cancelled() -> Value {
+    of_order(json!({}))
+}
+
 pub(crate) fn shipment_scheduled() -> Value {
     of_order(json!({ "ship_to": ship_to() }))
 }

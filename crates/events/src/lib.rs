@@ -37,7 +37,8 @@ pub use order::{
     OrderConfirmed, OrderDelivered, OrderPaid, OrderPlaced, OrderPlacedV1, OrderShipped,
 };
 pub use payment::{
-    CaptureFailed, PaymentAuthorized, PaymentCaptured, PaymentDeclined, PaymentRefunded, PaymentVoided,
+    CaptureFailed, PaymentAuthorized, PaymentCancelled, PaymentCaptured, PaymentDeclined, PaymentRefunded,
+    PaymentVoided,
 };
 pub use product::ProductChanged;
 pub use shipping::{

@@ -84,3 +84,14 @@ pub struct PaymentRefunded {
 }
 
 event!(PaymentRefunded, "payment.refunded", 1, Payment, order_id);
+
+/// The order was cancelled before anything was asked of the provider, and nothing will be: whoever waits to hear
+/// what became of the money need not wait. Of a cancelled order this, `payment.declined`, `payment.voided` or
+/// `payment.refunded` is the last that is said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PaymentCancelled {
+    /// The order.
+    pub order_id: OrderId,
+}
+
+event!(PaymentCancelled, "payment.cancelled", 1, Payment, order_id);

@@ -178,7 +178,7 @@ fn follow(world: &World, input: &Input, at: Timestamp) -> Decided<Orders> {
         Input::Delivered(_) => order.note_delivery(),
         // Back.
         Input::StockRejected(_) => order.give_up(CancelReason::OutOfStock),
-        Input::PaymentDeclined(_) => order.give_up(CancelReason::PaymentDeclined),
+        Input::PaymentDeclined(_) => order.note_decline(),
         Input::CaptureFailed(_) => order.fail_capture(),
         Input::ReservationExpired(_) => order.expire(),
         Input::ShipmentCancelled(_) => order.note_stopped(),
@@ -186,6 +186,7 @@ fn follow(world: &World, input: &Input, at: Timestamp) -> Decided<Orders> {
         Input::CancellationRefused(_) => vec![],
         Input::StockReleased(_) => order.note_stock_back(),
         Input::PaymentVoided(_) | Input::PaymentRefunded(_) => order.note_money_back(),
+        Input::PaymentCancelled(_) => order.note_nothing_held(),
         Input::Cancel(_, note) => {
             let cancelled = order.cancel(note.as_deref());
             cancelled.ok_or(Declined::Refused(Refusal::TooLateToCancel))?

@@ -10,7 +10,8 @@
 //! published once at most and is the only signal that makes the others compensate. An order that is not
 //! confirmed in time is cancelled. After an end nothing follows that others are told of, whatever arrives, except
 //! that a delivered order may still learn that it is paid. A cancelled order goes on listening for what is held
-//! for it: its compensation is done when whoever holds the stock and the money has said so, and not before.
+//! for it: its compensation is done when whoever holds the stock and the money has said so, and not before. Money
+//! that payment has not spoken of may be held, and counts as such.
 //!
 //! **Absent:** calls to other services; payment details other than the provider's token.
 
@@ -24,7 +25,7 @@ mod view;
 pub use config::Config;
 /// The decider as it runs, for simulation and model checking: it needs neither a database nor a log.
 pub use decider::{Fact, Input, Orders, PlaceOrder, Price, Refusal, World};
-pub use order::{Back, Cancelling, Order, OrderEvent, Return, State};
+pub use order::{Back, Cancelling, Funds, Order, OrderEvent, Return, State};
 pub use view::{Compensation, OrderView, Status};
 
 use std::time::Duration;

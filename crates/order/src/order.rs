@@ -10,7 +10,7 @@ mod tests;
 
 use events::{CancelReason, Money, OrderPlaced, Timestamp};
 
-pub use self::back::{Back, Return};
+pub use self::back::{Back, Funds, Return};
 pub(crate) use self::published::Published;
 
 /// An order, folded from its events.
@@ -65,7 +65,8 @@ pub struct Cancelling {
 
 /// A fact about an order, as it is stored. What is noted, and what has come back, concerns nobody else and is not
 /// published; the others are, filled up from the state with what their readers need. `note` is what was said
-/// when the cancellation was asked for.
+/// when the cancellation was asked for. `awaits_payment`: payment will say what has become of the money, whatever it
+/// is; orders that were cancelled before it did so are without it.
 #[derive(Debug, Clone, PartialEq)]
 pub enum OrderEvent {
     Placed(Box<OrderPlaced>),
@@ -76,9 +77,10 @@ pub enum OrderEvent {
     Shipped { tracking_number: String },
     Delivered,
     CancellationRequested { reason: CancelReason, note: Option<String> },
-    Cancelled { reason: CancelReason, note: Option<String> },
+    Cancelled { reason: CancelReason, note: Option<String>, awaits_payment: bool },
     StockReturned,
     MoneyReturned,
+    NothingHeld,
 }
 
 use OrderEvent as E;
@@ -126,7 +128,7 @@ impl Order {
             S::Placed { stock: true, payment: false } => vec![E::PaymentNoted, E::Confirmed { at }],
             S::Placed { stock: false, payment: false } => vec![E::PaymentNoted],
             // The provider's answer was on its way when the order was cancelled.
-            S::Cancelled { back: Back { money: None, .. }, .. } => vec![E::PaymentNoted],
+            S::Cancelled { back: Back { money: Funds::Unheard, .. }, .. } => vec![E::PaymentNoted],
             _ => vec![],
         }
     }
@@ -138,7 +140,7 @@ impl Order {
             | S::Shipped { paid: false, .. }
             | S::Delivered { paid: false, .. } => vec![E::Paid],
             // Nobody is told of a payment for what is off; that there is money to be given back is noted.
-            S::Cancelled { back: Back { money: None, .. }, .. } => vec![E::PaymentNoted],
+            S::Cancelled { back: Back { money: Funds::Unheard, .. }, .. } => vec![E::PaymentNoted],
             _ => vec![],
         }
     }
@@ -162,17 +164,23 @@ impl Order {
     /// Stock or payment was refused, or the time is over: before confirmation the end, at once.
     pub(crate) fn give_up(&self, reason: CancelReason) -> Vec<OrderEvent> {
         match self.state {
-            S::Placed { .. } => vec![E::Cancelled { reason, note: None }],
+            S::Placed { .. } => vec![E::cancelled(reason, None)],
             _ => vec![],
+        }
+    }
+
+    /// The provider refused to hold the amount: the end, or what was to be heard of an order that is off already.
+    pub(crate) fn note_decline(&self) -> Vec<OrderEvent> {
+        match self.state {
+            S::Placed { .. } => self.give_up(CancelReason::PaymentDeclined),
+            _ => self.note_nothing_held(),
         }
     }
 
     /// The provider refused the capture. The parcel cannot have left: it waits for the capture.
     pub(crate) fn fail_capture(&self) -> Vec<OrderEvent> {
         match self.state {
-            S::Confirmed { paid: false, .. } => {
-                vec![E::Cancelled { reason: CancelReason::CaptureFailed, note: None }]
-            }
+            S::Confirmed { paid: false, .. } => vec![E::cancelled(CancelReason::CaptureFailed, None)],
             _ => vec![],
         }
     }
@@ -181,7 +189,7 @@ impl Order {
     pub(crate) fn expire(&self) -> Vec<OrderEvent> {
         let reason = CancelReason::ReservationExpired;
         match self.state {
-            S::Placed { .. } => vec![E::Cancelled { reason, note: None }],
+            S::Placed { .. } => vec![E::cancelled(reason, None)],
             S::Confirmed { cancelling: None, .. } => vec![E::CancellationRequested { reason, note: None }],
             S::Confirmed { cancelling: Some(Cancelling { stock_back: false, .. }), .. } => {
                 vec![E::StockReturned]
@@ -194,7 +202,7 @@ impl Order {
     pub(crate) fn cancel(&self, note: Option<&str>) -> Option<Vec<OrderEvent>> {
         let (reason, note) = (CancelReason::Customer, note.map(str::to_owned));
         match self.state {
-            S::Placed { .. } => Some(vec![E::Cancelled { reason, note }]),
+            S::Placed { .. } => Some(vec![E::cancelled(reason, note)]),
             S::Confirmed { cancelling: None, .. } => Some(vec![E::CancellationRequested { reason, note }]),
             S::Confirmed { cancelling: Some(_), .. } | S::Cancelled { .. } => Some(vec![]),
             S::Shipped { .. } | S::Delivered { .. } => None,
@@ -205,24 +213,8 @@ impl Order {
     pub(crate) fn note_stopped(&self) -> Vec<OrderEvent> {
         match self.state {
             S::Confirmed { cancelling: Some(Cancelling { reason, .. }), .. } => {
-                vec![E::Cancelled { reason, note: None }]
+                vec![E::cancelled(reason, None)]
             }
-            _ => vec![],
-        }
-    }
-
-    /// Inventory holds nothing for the order any more.
-    pub(crate) fn note_stock_back(&self) -> Vec<OrderEvent> {
-        match self.state {
-            S::Cancelled { back, .. } if back.stock != Some(Return::Done) => vec![E::StockReturned],
-            _ => vec![],
-        }
-    }
-
-    /// The provider holds nothing of the customer's for the order any more.
-    pub(crate) fn note_money_back(&self) -> Vec<OrderEvent> {
-        match self.state {
-            S::Cancelled { back, .. } if back.money != Some(Return::Done) => vec![E::MoneyReturned],
             _ => vec![],
         }
     }
@@ -234,8 +226,9 @@ impl State {
             (S::Placed { payment, .. }, E::StockNoted { .. }) => S::Placed { stock: true, payment },
             (S::Placed { stock, .. }, E::PaymentNoted) => S::Placed { stock, payment: true },
             (S::Placed { .. }, E::Confirmed { .. }) => S::Confirmed { paid: false, cancelling: None },
-            (S::Placed { stock, payment }, E::Cancelled { reason, .. }) => {
-                let back = Back::begin(stock, payment, is_expiry(*reason));
+            (S::Placed { stock, payment }, E::Cancelled { reason, awaits_payment, .. }) => {
+                let money = Funds::begin(*reason, payment, *awaits_payment);
+                let back = Back::begin(stock, money, is_expiry(*reason));
                 S::Cancelled { paid: false, reason: *reason, back }
             }
             (S::Confirmed { cancelling, .. }, E::Paid) => S::Confirmed { paid: true, cancelling },
@@ -253,7 +246,7 @@ impl State {
             }
             (S::Confirmed { paid, cancelling }, E::Cancelled { reason, .. }) => {
                 let stock_back = is_expiry(*reason) || cancelling.is_some_and(|it| it.stock_back);
-                let back = Back::begin(true, true, stock_back);
+                let back = Back::begin(true, Funds::Pending, stock_back);
                 S::Cancelled { paid, reason: *reason, back }
             }
             (S::Shipped { paid, tracking_number }, E::Delivered) => S::Delivered { paid, tracking_number },
@@ -279,8 +272,8 @@ pub(crate) fn total(zero: Money, lines: &[events::Line]) -> Option<Money> {
 }
 
 impl OrderEvent {
-    /// Whether others are told of it.
-    pub fn is_published(&self) -> bool {
-        !matches!(self, E::StockNoted { .. } | E::PaymentNoted | E::StockReturned | E::MoneyReturned)
+    /// An end from which on payment is listened to until it has said its last word; a decline is one.
+    fn cancelled(reason: CancelReason, note: Option<String>) -> Self {
+        E::Cancelled { reason, note, awaits_payment: reason != CancelReason::PaymentDeclined }
     }
 }

@@ -43,7 +43,7 @@ pub struct Compensation {
     /// The reservation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stock: Option<Return>,
-    /// What was authorised or captured.
+    /// What was authorised or captured. `pending` also while payment has not said whether anything was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payment: Option<Return>,
 }
@@ -119,7 +119,7 @@ impl Progress {
             }
             State::Cancelled { paid, reason, back } => Self {
                 cancel_reason: Some(*reason),
-                compensation: Compensation::of(back.stock, back.money),
+                compensation: Compensation::of(back.stock, back.money.shown()),
                 ..at(Status::Cancelled, *paid)
             },
         }

@@ -124,6 +124,7 @@ impl Decider for Payments {
             Published::CaptureFailed(it) => Publication::of(&it, sequence),
             Published::Voided(it) => Publication::of(&it, sequence),
             Published::Refunded(it) => Publication::of(&it, sequence),
+            Published::Cancelled(it) => Publication::of(&it, sequence),
         })
     }
 

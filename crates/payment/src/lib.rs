@@ -9,7 +9,8 @@
 //! payment has shown that nothing came of it, and that what the provider keeps under the first key is a failure.
 //! What a call came to is the provider's word, never a guess: nothing is captured, voided or refunded because it
 //! was asked for. An amount is captured once at most, and never after the order was cancelled was known. What
-//! came of a cancellation is published when the provider has answered, not before.
+//! came of a cancellation is published when the provider has answered, not before. Of every cancelled order there
+//! is one last word: declined, voided, refunded, or cancelled if the provider was never asked.
 //!
 //! **Absent:** card data (a token stands for it, and is forgotten once the provider has answered); partial
 //! captures and refunds; the order's prices, of which only the total is known here.

@@ -81,12 +81,16 @@ pub enum Then {
     Void,
 }
 
-/// A fact about a payment. The provider's answers are published; the others concern nobody else.
+/// A fact about a payment. The provider's answers are published, and that it will not be asked; the others concern
+/// nobody else.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PaymentEvent {
     Placed(Charge),
     Reserved,
     Confirmed,
+    /// What the provider is being asked is to be undone, once it has answered.
+    CancelNoted,
+    /// The provider was asked nothing, and will not be.
     Cancelled,
     /// The provider is asked, once this is committed.
     Asked(Call),
@@ -140,7 +144,7 @@ impl Payment {
                 S::Authorizing { charge, then: if confirmed { Then::Capture } else { Then::Wait } }
             }
             (S::Authorizing { charge, .. }, E::Confirmed) => S::Authorizing { charge, then: Then::Capture },
-            (S::Authorizing { charge, .. }, E::Cancelled) => S::Authorizing { charge, then: Then::Void },
+            (S::Authorizing { charge, .. }, E::CancelNoted) => S::Authorizing { charge, then: Then::Void },
             (S::Authorizing { charge, .. }, E::Authorized { reference }) => {
                 S::Authorized(Hold { amount: charge.amount, reference: reference.clone() })
             }
@@ -149,7 +153,7 @@ impl Payment {
             }
             (S::Authorized(hold), E::Asked(Call::Capture { .. })) => S::Capturing { hold, cancelled: false },
             (S::Authorized(hold), E::Asked(Call::Void { .. })) => S::Voiding { hold, refused: None },
-            (S::Capturing { hold, .. }, E::Cancelled) => S::Capturing { hold, cancelled: true },
+            (S::Capturing { hold, .. }, E::CancelNoted) => S::Capturing { hold, cancelled: true },
             (S::Capturing { hold, .. } | S::Voiding { hold, .. }, E::Captured) => S::Captured(hold),
             (S::Capturing { hold, .. }, E::CaptureFailed { code }) => {
                 S::Voiding { hold, refused: Some(code.clone()) }
@@ -204,9 +208,9 @@ impl Payment {
     /// The order is cancelled: nothing, a void or a refund, once the provider has answered what it was asked.
     pub(crate) fn cancel(&self) -> Follows {
         Ok(match &self.state {
-            S::Awaiting { .. }
-            | S::Authorizing { then: Then::Wait | Then::Capture, .. }
-            | S::Capturing { cancelled: false, .. } => vec![E::Cancelled],
+            S::Awaiting { .. } => vec![E::Cancelled],
+            S::Authorizing { then: Then::Wait | Then::Capture, .. }
+            | S::Capturing { cancelled: false, .. } => vec![E::CancelNoted],
             S::Authorized(hold) => vec![E::Asked(Call::void(self.order_id, hold))],
             S::Captured(hold) => vec![E::Asked(Call::refund(self.order_id, hold))],
             _ => vec![],

@@ -160,6 +160,7 @@ round_trips! {
     }
     payment_voided: PaymentVoided { order_id: order_id(), amount: money(), provider_reference: text() }
     payment_refunded: PaymentRefunded { order_id: order_id(), amount: money(), provider_reference: text() }
+    payment_cancelled: PaymentCancelled { order_id: order_id() }
     shipment_scheduled: ShipmentScheduled { order_id: order_id(), ship_to: address() }
     shipment_dispatched: ShipmentDispatched {
         order_id: order_id(), tracking_number: text(), dispatched_at: at()

@@ -75,7 +75,7 @@ fn the_catalogue_lists_what_is_published() {
     let expected: Expect = expect![[r#"
         order: order.placed.v1 order.placed.v2 order.confirmed.v1 order.paid.v1 order.shipped.v1 order.delivered.v1 order.cancellation-requested.v1 order.cancelled.v1
         inventory: inventory.stock-reserved.v1 inventory.stock-rejected.v1 inventory.stock-kept.v1 inventory.stock-released.v1 inventory.reservation-expired.v1 inventory.stock-deducted.v1
-        payment: payment.authorized.v1 payment.declined.v1 payment.captured.v1 payment.capture-failed.v1 payment.voided.v1 payment.refunded.v1
+        payment: payment.authorized.v1 payment.declined.v1 payment.captured.v1 payment.capture-failed.v1 payment.voided.v1 payment.refunded.v1 payment.cancelled.v1
         shipping: shipping.shipment-scheduled.v1 shipping.dispatched.v1 shipping.delivered.v1 shipping.cancelled.v1 shipping.cancellation-refused.v1
         product: product.changed.v1
     "#]];

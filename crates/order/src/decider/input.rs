@@ -1,8 +1,8 @@
 use engine::{Arrival, Timestamp, Unreadable};
 use events::{
-    CancellationRefused, CaptureFailed, Event as _, OrderId, PaymentAuthorized, PaymentCaptured,
-    PaymentDeclined, PaymentRefunded, PaymentVoided, ProductChanged, ReservationExpired, ShipmentCancelled,
-    ShipmentDelivered, ShipmentDispatched, StockRejected, StockReleased, StockReserved,
+    CancellationRefused, CaptureFailed, Event as _, OrderId, PaymentAuthorized, PaymentCancelled,
+    PaymentCaptured, PaymentDeclined, PaymentRefunded, PaymentVoided, ProductChanged, ReservationExpired,
+    ShipmentCancelled, ShipmentDelivered, ShipmentDispatched, StockRejected, StockReleased, StockReserved,
 };
 
 use super::PlaceOrder;
@@ -24,6 +24,7 @@ pub enum Input {
     CaptureFailed(OrderId),
     PaymentVoided(OrderId),
     PaymentRefunded(OrderId),
+    PaymentCancelled(OrderId),
     Dispatched(OrderId, String),
     Delivered(OrderId),
     ShipmentCancelled(OrderId),
@@ -48,6 +49,7 @@ impl Input {
             | Self::CaptureFailed(id)
             | Self::PaymentVoided(id)
             | Self::PaymentRefunded(id)
+            | Self::PaymentCancelled(id)
             | Self::Dispatched(id, _)
             | Self::Delivered(id)
             | Self::ShipmentCancelled(id)
@@ -74,6 +76,7 @@ impl Input {
             CaptureFailed::NAME => Self::CaptureFailed(event.data::<CaptureFailed>()?.order_id),
             PaymentVoided::NAME => Self::PaymentVoided(event.data::<PaymentVoided>()?.order_id),
             PaymentRefunded::NAME => Self::PaymentRefunded(event.data::<PaymentRefunded>()?.order_id),
+            PaymentCancelled::NAME => Self::PaymentCancelled(event.data::<PaymentCancelled>()?.order_id),
             ShipmentDispatched::NAME => {
                 let it: ShipmentDispatched = event.data()?;
                 Self::Dispatched(it.order_id, it.tracking_number)

@@ -86,6 +86,7 @@ every! { inputs: Input {
     Input::StockReleased(_) => [Input::StockReleased(id(1))],
     Input::PaymentVoided(_) => [Input::PaymentVoided(id(1))],
     Input::PaymentRefunded(_) => [Input::PaymentRefunded(id(1))],
+    Input::PaymentCancelled(_) => [Input::PaymentCancelled(id(1))],
     Input::Cancel(..) => [Input::Cancel(id(1), Some("ordered twice".into()))],
     Input::ConfirmationDue(_) => [Input::ConfirmationDue(id(1))],
     Input::ProductChanged(_) => [Input::ProductChanged(product("MUG-01", 2500, "USD"))],
@@ -167,6 +168,7 @@ fn what_is_read_and_what_is_skipped() {
         waybill.payment.capture-failed.v1 -> CaptureFailed
         waybill.payment.voided.v1 -> PaymentVoided
         waybill.payment.refunded.v1 -> PaymentRefunded
+        waybill.payment.cancelled.v1 -> PaymentCancelled
         waybill.shipping.shipment-scheduled.v1 -> -
         waybill.shipping.dispatched.v1 -> Dispatched
         waybill.shipping.delivered.v1 -> Delivered

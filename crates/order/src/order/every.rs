@@ -3,7 +3,7 @@
 use events::{CancelReason, Event as _, OrderPlaced, catalogue};
 use time::macros::datetime;
 
-use super::{Back, Cancelling, OrderEvent, OrderEvent as E, Return, State, State as S};
+use super::{Back, Cancelling, Funds, OrderEvent, OrderEvent as E, Return, State, State as S};
 
 /// A function that lists values of an enum, row by row. A variant that is new does not compile before it has a row,
 /// and a row without a value of its own fails the test that asks for the list.
@@ -28,6 +28,7 @@ pub(crate) use every;
 
 const EITHER: [bool; 2] = [false, true];
 const RETURNS: [Option<Return>; 3] = [None, Some(Return::Pending), Some(Return::Done)];
+const FUNDS: [Funds; 4] = [Funds::Unheard, Funds::Pending, Funds::Done, Funds::Never];
 
 every! { states: State {
     S::Placed { .. } => pairs(EITHER, EITHER).map(|(payment, stock)| S::Placed { stock, payment }),
@@ -35,7 +36,7 @@ every! { states: State {
         .map(|(cancelling, paid)| S::Confirmed { paid, cancelling }),
     S::Shipped { .. } => EITHER.map(|paid| S::Shipped { paid, tracking_number: "WB0".into() }),
     S::Delivered { .. } => EITHER.map(|paid| S::Delivered { paid, tracking_number: "WB0".into() }),
-    S::Cancelled { .. } => pairs(pairs(RETURNS, RETURNS), EITHER).map(|((stock, money), paid)| {
+    S::Cancelled { .. } => pairs(pairs(RETURNS, FUNDS), EITHER).map(|((stock, money), paid)| {
         S::Cancelled { paid, reason: CancelReason::OutOfStock, back: Back { stock, money } }
     }),
 } }
@@ -51,9 +52,10 @@ every! { events: OrderEvent {
     E::Delivered => [E::Delivered],
     E::CancellationRequested { .. } =>
         reasons().map(|(reason, note)| E::CancellationRequested { reason, note }),
-    E::Cancelled { .. } => reasons().map(|(reason, note)| E::Cancelled { reason, note }),
+    E::Cancelled { .. } => ends(),
     E::StockReturned => [E::StockReturned],
     E::MoneyReturned => [E::MoneyReturned],
+    E::NothingHeld => [E::NothingHeld],
 } }
 
 fn pairs<A: Copy, B: Copy>(
@@ -70,6 +72,14 @@ fn asked(stock_back: bool) -> Option<Cancelling> {
 /// Those that differ in what follows from them.
 fn reasons() -> [(CancelReason, Option<String>); 2] {
     [(CancelReason::Customer, Some("ordered twice".into())), (CancelReason::ReservationExpired, None)]
+}
+
+/// A decline is not followed by another word of payment's; the last is from before there was one for every order.
+fn ends() -> Vec<OrderEvent> {
+    let declined = (CancelReason::PaymentDeclined, None);
+    let [customer, expired] = reasons();
+    let of = |((reason, note), awaits_payment)| E::Cancelled { reason, note, awaits_payment };
+    [(customer.clone(), true), (expired, true), (declined, false), (customer, false)].map(of).into()
 }
 
 /// The order that the published examples tell of, as the version that is read from `placed.v1` or `.v2`.
@@ -99,7 +109,12 @@ pub(crate) fn words(state: &State) -> String {
         S::Delivered { paid, tracking_number: _ } => holds("delivered", &[(*paid, "paid")]),
         S::Cancelled { paid, reason: _, back: Back { stock, money } } => {
             let cancelled = holds("cancelled", &[(*paid, "paid")]);
-            format!("{cancelled}{}{}", back("stock", stock), back("money", money))
+            let money = match money {
+                Funds::Unheard => ", money unheard of".to_owned(),
+                Funds::Never => String::new(),
+                Funds::Pending | Funds::Done => back("money", &money.shown()),
+            };
+            format!("{cancelled}{}{money}", back("stock", stock))
         }
     }
 }

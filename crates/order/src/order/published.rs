@@ -23,7 +23,9 @@ impl Order {
     pub(crate) fn published(&self, event: &OrderEvent) -> Option<Published> {
         let order_id = self.placed.order_id;
         Some(match event {
-            E::StockNoted { .. } | E::PaymentNoted | E::StockReturned | E::MoneyReturned => return None,
+            E::StockNoted { .. } | E::PaymentNoted | E::StockReturned | E::MoneyReturned | E::NothingHeld => {
+                return None;
+            }
             E::Placed(placed) => Published::Placed((**placed).clone()),
             E::Confirmed { at } => Published::Confirmed(OrderConfirmed {
                 order_id,
@@ -44,5 +46,23 @@ impl Order {
             }
             E::Cancelled { reason, .. } => Published::Cancelled(OrderCancelled { order_id, reason: *reason }),
         })
+    }
+}
+
+impl OrderEvent {
+    /// Whether others are told of it.
+    pub fn is_published(&self) -> bool {
+        match self {
+            E::StockNoted { .. } | E::PaymentNoted | E::StockReturned | E::MoneyReturned | E::NothingHeld => {
+                false
+            }
+            E::Placed(_)
+            | E::Confirmed { .. }
+            | E::Paid
+            | E::Shipped { .. }
+            | E::Delivered
+            | E::CancellationRequested { .. }
+            | E::Cancelled { .. } => true,
+        }
     }
 }

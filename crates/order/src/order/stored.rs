@@ -20,6 +20,7 @@ impl OrderEvent {
             E::Cancelled { .. } => "cancelled.v1",
             E::StockReturned => "stock-returned.v1",
             E::MoneyReturned => "money-returned.v1",
+            E::NothingHeld => "nothing-held.v1",
         }
     }
 
@@ -27,16 +28,23 @@ impl OrderEvent {
     pub fn stored_data(&self) -> String {
         let json = match self {
             E::Placed(placed) => serde_json::to_string(placed),
-            E::PaymentNoted | E::Paid | E::Delivered | E::StockReturned | E::MoneyReturned => {
-                return "{}".to_owned();
-            }
+            E::PaymentNoted
+            | E::Paid
+            | E::Delivered
+            | E::StockReturned
+            | E::MoneyReturned
+            | E::NothingHeld => return "{}".to_owned(),
             E::StockNoted { expires_at } => serde_json::to_string(&Until { expires_at: *expires_at }),
             E::Confirmed { at } => serde_json::to_string(&At { at: *at }),
             E::Shipped { tracking_number } => {
                 serde_json::to_string(&Tracked { tracking_number: tracking_number.clone() })
             }
-            E::CancellationRequested { reason, note } | E::Cancelled { reason, note } => {
+            E::CancellationRequested { reason, note } => {
                 serde_json::to_string(&Because { reason: *reason, note: note.clone() })
+            }
+            E::Cancelled { reason, note, awaits_payment } => {
+                let because = Because { reason: *reason, note: note.clone() };
+                serde_json::to_string(&Off { because, awaits_payment: *awaits_payment })
             }
         };
         // Structs of strings, numbers and lists: there is no value that JSON lacks.
@@ -62,11 +70,12 @@ impl OrderEvent {
                 E::CancellationRequested { reason, note }
             }
             "cancelled.v1" => {
-                let Because { reason, note } = read(data)?;
-                E::Cancelled { reason, note }
+                let Off { because: Because { reason, note }, awaits_payment } = read(data)?;
+                E::Cancelled { reason, note, awaits_payment }
             }
             "stock-returned.v1" => E::StockReturned,
             "money-returned.v1" => E::MoneyReturned,
+            "nothing-held.v1" => E::NothingHeld,
             other => return Err(Unreadable::Data(format!("no stored event is called {other:?}"))),
         })
     }
@@ -96,4 +105,12 @@ struct Because {
     reason: CancelReason,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     note: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Off {
+    #[serde(flatten)]
+    because: Because,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    awaits_payment: bool,
 }

@@ -135,7 +135,10 @@ async fn the_reason_and_who_gave_it_are_in_the_history() {
 
     let unsaid = rig.place(&mugs()).await;
     assert_eq!(rig.cancel(unsaid).await.status, 200);
-    assert_eq!(cancellation(&rig, unsaid).await, [r#"cancelled.v1 by customer: {"reason":"customer"}"#]);
+    assert_eq!(
+        cancellation(&rig, unsaid).await,
+        [r#"cancelled.v1 by customer: {"awaits_payment":true,"reason":"customer"}"#]
+    );
 
     let at_once = rig.place(&mugs()).await;
     let request = rig.cancel_for(at_once, &json!({"reason": "ordered twice — sorry"}));
@@ -144,7 +147,9 @@ async fn the_reason_and_who_gave_it_are_in_the_history() {
     assert_eq!(Answer::of(rig.cancel_for(at_once, &json!({"reason": "no, really"}))).await.status, 200);
     assert_eq!(
         cancellation(&rig, at_once).await,
-        [r#"cancelled.v1 by operator:jane: {"note":"ordered twice — sorry","reason":"customer"}"#]
+        [
+            r#"cancelled.v1 by operator:jane: {"awaits_payment":true,"note":"ordered twice — sorry","reason":"customer"}"#
+        ]
     );
 
     let later = rig.place(&mugs()).await;
@@ -156,7 +161,7 @@ async fn the_reason_and_who_gave_it_are_in_the_history() {
         cancellation(&rig, later).await,
         [
             format!(r#"cancellation-requested.v1 by customer: {{"note":"{longest}","reason":"customer"}}"#),
-            r#"cancelled.v1 by service:order: {"reason":"customer"}"#.to_owned(),
+            r#"cancelled.v1 by service:order: {"awaits_payment":true,"reason":"customer"}"#.to_owned(),
         ]
     );
 

@@ -9,8 +9,8 @@ use crate::{
     laws,
     rig::Rig,
     words::{
-        authorized, capture_failed, captured, declined, expired, mugs, refunded, rejected, released,
-        stock_reserved, voided,
+        authorized, capture_failed, captured, declined, expired, mugs, payment_cancelled, refunded, rejected,
+        released, stock_reserved, voided,
     },
 };
 
@@ -64,11 +64,13 @@ async fn what_was_held_comes_back() {
 async fn what_is_held_after_the_cancellation_comes_back_too() {
     let rig = Rig::new().await;
 
-    // Before the stock: nothing is held, as far as is known.
+    // Before the stock, without which nothing is asked of the provider.
     let order_id = rig.place(&mugs()).await;
     assert_eq!(rig.cancel(order_id).await.status, 200);
-    assert_eq!(rig.compensation(order_id).await, Value::Null);
+    assert_eq!(rig.compensation(order_id).await, json!({"payment": "pending"}));
     rig.told(&stock_reserved(order_id)).await;
+    assert_eq!(rig.compensation(order_id).await, json!({"stock": "pending", "payment": "pending"}));
+    rig.told(&payment_cancelled(order_id)).await;
     assert_eq!(rig.compensation(order_id).await, json!({"stock": "pending"}));
     rig.told(&released(order_id)).await;
     assert_eq!(rig.compensation(order_id).await, json!({"stock": "done"}));
@@ -76,7 +78,8 @@ async fn what_is_held_after_the_cancellation_comes_back_too() {
     // Between stock and payment: the provider's answer was on its way.
     let order_id = rig.place(&mugs()).await;
     rig.told(&stock_reserved(order_id)).await;
-    assert_eq!(rig.cancel(order_id).await.body["compensation"], json!({"stock": "pending"}));
+    let pending = json!({"stock": "pending", "payment": "pending"});
+    assert_eq!(rig.cancel(order_id).await.body["compensation"], pending);
     rig.told(&released(order_id)).await;
     rig.told(&authorized(order_id)).await;
     assert_eq!(rig.compensation(order_id).await, json!({"stock": "done", "payment": "pending"}));
@@ -87,8 +90,7 @@ async fn what_is_held_after_the_cancellation_comes_back_too() {
         2 stock-noted.v1
         3 cancelled.v1 -> order.cancelled.v1 #2
         4 stock-returned.v1
-        5 payment-noted.v1
-        6 money-returned.v1
+        5 money-returned.v1
     "#]]
     .assert_eq(&rig.trace(order_id).await);
 
@@ -106,6 +108,8 @@ async fn what_was_refused_is_not_held() {
     let rig = Rig::new().await;
     let sold_out = rig.place(&mugs()).await;
     rig.told(&rejected(sold_out)).await;
+    assert_eq!(rig.compensation(sold_out).await, json!({"payment": "pending"}));
+    rig.told(&payment_cancelled(sold_out)).await;
     assert_eq!(rig.compensation(sold_out).await, Value::Null);
 
     let declined_ = rig.place(&mugs()).await;
@@ -125,6 +129,48 @@ async fn what_was_refused_is_not_held() {
     rig.finish().await;
 }
 
+/// The provider is away: nobody knows whether it has done what it was asked, and the order does not pretend to.
+#[tokio::test]
+async fn money_that_payment_has_not_spoken_of_is_not_called_back() {
+    let rig = Rig::new().await;
+    let [held, refused] = [rig.place(&mugs()).await, rig.place(&mugs()).await];
+    for order_id in [held, refused] {
+        rig.told(&stock_reserved(order_id)).await;
+        assert_eq!(rig.cancel(order_id).await.status, 200);
+        rig.told(&released(order_id)).await;
+        assert_eq!(rig.compensation(order_id).await, json!({"stock": "done", "payment": "pending"}));
+    }
+
+    // It is there again, and had held the amount.
+    rig.told(&authorized(held)).await;
+    assert_eq!(rig.compensation(held).await, json!({"stock": "done", "payment": "pending"}));
+    rig.told(&voided(held)).await;
+    assert_eq!(rig.compensation(held).await, json!({"stock": "done", "payment": "done"}));
+
+    // It is there again, and had not.
+    rig.told(&declined(refused)).await;
+    assert_eq!(rig.compensation(refused).await, json!({"stock": "done"}));
+
+    // A last word stays the last one.
+    for order_id in [held, refused] {
+        rig.tell(&authorized(order_id)).await;
+        rig.tell(&declined(order_id)).await;
+        rig.told(&payment_cancelled(order_id)).await;
+    }
+    rig.told(&voided(refused)).await;
+    assert_eq!(rig.compensation(held).await, json!({"stock": "done", "payment": "done"}));
+    assert_eq!(rig.compensation(refused).await, json!({"stock": "done"}));
+    expect![[r#"
+        1 placed.v2 -> order.placed.v2 #1
+        2 stock-noted.v1
+        3 cancelled.v1 -> order.cancelled.v1 #2
+        4 stock-returned.v1
+        5 nothing-held.v1
+    "#]]
+    .assert_eq(&rig.trace(refused).await);
+    rig.finish().await;
+}
+
 #[tokio::test]
 async fn a_reservation_that_runs_out_is_back_by_that() {
     let rig = Rig::new().await;
@@ -132,7 +178,7 @@ async fn a_reservation_that_runs_out_is_back_by_that() {
     let waiting = rig.place(&mugs()).await;
     rig.told(&stock_reserved(waiting)).await;
     rig.told(&expired(waiting)).await;
-    assert_eq!(rig.compensation(waiting).await, json!({"stock": "done"}));
+    assert_eq!(rig.compensation(waiting).await, json!({"stock": "done", "payment": "pending"}));
 
     let confirmed = rig.place(&mugs()).await;
     rig.confirm(confirmed).await;

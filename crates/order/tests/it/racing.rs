@@ -73,7 +73,6 @@ async fn a_cancel_that_is_before_the_confirmation_is_at_once() {
         1 placed.v2 -> order.placed.v2 #1
         2 stock-noted.v1
         3 cancelled.v1 -> order.cancelled.v1 #2
-        4 payment-noted.v1
     "#]]
     .assert_eq(&rig.trace(by_payment).await);
 
@@ -180,7 +179,6 @@ async fn the_deadline_and_the_awaited_payment_have_one_winner() {
         1 placed.v2 -> order.placed.v2 #1
         2 stock-noted.v1
         3 cancelled.v1 -> order.cancelled.v1 #2
-        4 payment-noted.v1
     "#]]
     .assert_eq(&rig.trace(late).await);
 

@@ -153,7 +153,6 @@ async fn an_order_that_is_not_confirmed_in_time_is_cancelled() {
         1 placed.v2 -> order.placed.v2 #1
         2 cancelled.v1 -> order.cancelled.v1 #2
         3 stock-noted.v1
-        4 payment-noted.v1
     "#]]
     .assert_eq(&rig.trace(late).await);
     rig.finish().await;

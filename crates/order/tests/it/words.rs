@@ -1,9 +1,9 @@
 //! What customers and the other services say.
 
 use events::{
-    CaptureFailed, Money, OrderId, PaymentAuthorized, PaymentCaptured, PaymentDeclined, PaymentRefunded,
-    PaymentVoided, ProductChanged, ReservationExpired, ShipmentDelivered, ShipmentDispatched, StockRejected,
-    StockReleased, StockReserved,
+    CaptureFailed, Money, OrderId, PaymentAuthorized, PaymentCancelled, PaymentCaptured, PaymentDeclined,
+    PaymentRefunded, PaymentVoided, ProductChanged, ReservationExpired, ShipmentDelivered,
+    ShipmentDispatched, StockRejected, StockReleased, StockReserved,
 };
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -84,4 +84,8 @@ pub(crate) fn voided(order_id: OrderId) -> PaymentVoided {
 
 pub(crate) fn refunded(order_id: OrderId) -> PaymentRefunded {
     PaymentRefunded { order_id, amount: usd(3998), provider_reference: "pi_1".into() }
+}
+
+pub(crate) fn payment_cancelled(order_id: OrderId) -> PaymentCancelled {
+    PaymentCancelled { order_id }
 }

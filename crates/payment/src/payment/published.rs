@@ -1,5 +1,6 @@
 use events::{
-    CaptureFailed, PaymentAuthorized, PaymentCaptured, PaymentDeclined, PaymentRefunded, PaymentVoided,
+    CaptureFailed, PaymentAuthorized, PaymentCancelled, PaymentCaptured, PaymentDeclined, PaymentRefunded,
+    PaymentVoided,
 };
 
 use super::{Hold, Payment, PaymentEvent, State};
@@ -12,18 +13,20 @@ pub(crate) enum Published {
     CaptureFailed(CaptureFailed),
     Voided(PaymentVoided),
     Refunded(PaymentRefunded),
+    Cancelled(PaymentCancelled),
 }
 
 impl PaymentEvent {
     pub fn is_published(&self) -> bool {
         match self {
-            Self::Placed(_) | Self::Reserved | Self::Confirmed | Self::Cancelled | Self::Asked(_) => false,
+            Self::Placed(_) | Self::Reserved | Self::Confirmed | Self::CancelNoted | Self::Asked(_) => false,
             Self::Authorized { .. }
             | Self::Declined { .. }
             | Self::Captured
             | Self::CaptureFailed { .. }
             | Self::Voided
-            | Self::Refunded => true,
+            | Self::Refunded
+            | Self::Cancelled => true,
         }
     }
 }
@@ -35,6 +38,9 @@ impl Payment {
         if let (PaymentEvent::Declined { code }, State::Declined { amount, .. }) = (event, &self.state) {
             let code = code.clone();
             return Some(Published::Declined(PaymentDeclined { order_id, amount: *amount, code }));
+        }
+        if let PaymentEvent::Cancelled = event {
+            return Some(Published::Cancelled(PaymentCancelled { order_id }));
         }
         let Hold { amount, reference: provider_reference } = self.hold()?.clone();
         Some(match event {

@@ -124,7 +124,8 @@ impl<C: Cast> Simulation<C> {
         Ok(())
     }
 
-    /// What was ever held for a cancelled order is back, and the order says so.
+    /// What was ever held for a cancelled order is back, and the order says so; payment has said what became of the
+    /// money, once.
     fn compensation(&self, id: OrderId, told: &Told) -> Result<(), String> {
         let Some(OrderState::Cancelled { back, .. }) = self.order.world.orders.get(&id).map(|it| &it.state)
         else {
@@ -132,10 +133,14 @@ impl<C: Cast> Simulation<C> {
         };
         let done = |event: &str| told.has(event).then_some(Return::Done);
         let expected = (done("inventory.stock-reserved"), done("payment.authorized"));
-        if (back.stock, back.money) == expected {
-            return Ok(());
+        if (back.stock, back.money.shown()) != expected {
+            return Err(format!("compensation is {back:?}, not {expected:?}: {told}"));
         }
-        Err(format!("compensation is {back:?}, not {expected:?}: {told}"))
+        let last = ["payment.declined", "payment.voided", "payment.refunded", "payment.cancelled"];
+        match last.iter().filter(|it| told.has(it)).count() {
+            1 => Ok(()),
+            words => Err(format!("payment has {words} last words: {told}")),
+        }
     }
 
     fn told(&self, id: OrderId) -> Result<Told, String> {
@@ -159,6 +164,11 @@ impl<C: Cast> Simulation<C> {
             ("cancelled", told.has("order.cancelled")),
             ("voided", told.has("payment.voided")),
             ("refunded", told.has("payment.refunded")),
+            ("never asked for", told.has("payment.cancelled")),
+            (
+                "declined after the cancellation",
+                told.has("payment.declined") && reason.is_some_and(|it| it != CancelReason::PaymentDeclined),
+            ),
             ("kept", told.has("inventory.stock-kept")),
             ("expired", expired),
             ("expired across the confirmation", expired && told.has("order.confirmed")),

@@ -19,6 +19,7 @@ async fn an_order_whose_time_runs_out_while_the_provider_is_unsure_gets_its_late
     let id = suite.place(&an_order("MUG-01", 1, "pm_card_timeoutAfterWork")).await;
     let order = suite.reaches(&id, "cancelled").await;
     assert_eq!(order["cancel_reason"], "timed-out");
+    assert_eq!(order["compensation"]["payment"], "pending");
     assert!(suite.get("payment", &format!("/payments/{id}")).await["status"] == "authorizing");
     suite.settled(&id, "voided").await;
 

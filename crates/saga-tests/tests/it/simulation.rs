@@ -5,12 +5,14 @@ mod wrong;
 use saga_tests::simulation::{self, Tally};
 
 /// What has to happen, and how often at least in a thousand schedules.
-const EXERCISED: [(&str, usize); 12] = [
+const EXERCISED: [(&str, usize); 14] = [
     ("delivered", 300),
     ("cancelled", 1_000),
     ("duplicate", 3_000),
     ("voided", 500),
     ("refunded", 50),
+    ("never asked for", 350),
+    ("declined after the cancellation", 100),
     ("kept", 200),
     ("expired", 150),
     ("expired across the confirmation", 20),

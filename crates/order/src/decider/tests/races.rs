@@ -28,14 +28,17 @@ fn races() -> Vec<(Vec<Input>, Input, Input)> {
     let (stock, payment, paid) =
         (I::StockReserved(it, None), I::PaymentAuthorized(it), I::PaymentCaptured(it));
     let (cancel, due, expired) = (I::Cancel(it, None), I::ConfirmationDue(it), I::ReservationExpired(it));
+    let declined = I::PaymentDeclined(it);
     let (left, stopped, failed) =
         (I::Dispatched(it, "WB1".into()), I::ShipmentCancelled(it), I::CaptureFailed(it));
-    let races: [(&[&I], &I, &I); 17] = [
+    let races: [(&[&I], &I, &I); 19] = [
         // Before confirmation, and at it.
         (&[], &cancel, &stock),
         (&[&stock], &cancel, &payment),
         (&[&payment], &cancel, &stock),
         (&[&stock], &cancel, &expired),
+        (&[&stock], &cancel, &declined),
+        (&[&stock], &due, &declined),
         (&[&stock], &due, &payment),
         (&[&payment], &due, &stock),
         (&[&stock], &due, &cancel),
@@ -74,14 +77,14 @@ fn one_of_two_wins_whichever_comes_first() {
         placed
             Cancel: cancelled
             StockReserved: stock-noted
-            = cancelled, stock pending
+            = cancelled, stock pending, money pending
         placed
             StockReserved: stock-noted
             Cancel: cancelled
-            = cancelled, stock pending
+            = cancelled, stock pending, money pending
         placed, stock
             Cancel: cancelled
-            PaymentAuthorized: payment-noted
+            PaymentAuthorized: nothing
             = cancelled, stock pending, money pending
         placed, stock
             PaymentAuthorized: payment-noted, confirmed
@@ -98,14 +101,30 @@ fn one_of_two_wins_whichever_comes_first() {
         placed, stock
             Cancel: cancelled
             ReservationExpired: stock-returned
-            = cancelled, stock done
+            = cancelled, stock done, money pending
         placed, stock
             ReservationExpired: cancelled
             Cancel: nothing
-            = cancelled, stock done
+            = cancelled, stock done, money pending
+        placed, stock
+            Cancel: cancelled
+            PaymentDeclined: nothing-held
+            = cancelled, stock pending
+        placed, stock
+            PaymentDeclined: cancelled
+            Cancel: nothing
+            = cancelled, stock pending
         placed, stock
             ConfirmationDue: cancelled
-            PaymentAuthorized: payment-noted
+            PaymentDeclined: nothing-held
+            = cancelled, stock pending
+        placed, stock
+            PaymentDeclined: cancelled
+            ConfirmationDue: nothing
+            = cancelled, stock pending
+        placed, stock
+            ConfirmationDue: cancelled
+            PaymentAuthorized: nothing
             = cancelled, stock pending, money pending
         placed, stock
             PaymentAuthorized: payment-noted, confirmed
@@ -122,22 +141,22 @@ fn one_of_two_wins_whichever_comes_first() {
         placed, stock
             ConfirmationDue: cancelled
             Cancel: nothing
-            = cancelled, stock pending
+            = cancelled, stock pending, money pending
         placed, stock
             Cancel: cancelled
             ConfirmationDue: nothing
-            = cancelled, stock pending
+            = cancelled, stock pending, money pending
         placed, stock
             ConfirmationDue: cancelled
             ReservationExpired: stock-returned
-            = cancelled, stock done
+            = cancelled, stock done, money pending
         placed, stock
             ReservationExpired: cancelled
             ConfirmationDue: nothing
-            = cancelled, stock done
+            = cancelled, stock done, money pending
         placed, stock
             ReservationExpired: cancelled
-            PaymentAuthorized: payment-noted
+            PaymentAuthorized: nothing
             = cancelled, stock done, money pending
         placed, stock
             PaymentAuthorized: payment-noted, confirmed

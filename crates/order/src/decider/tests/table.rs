@@ -25,7 +25,8 @@ fn shown(decided: &Result<Decision<Fact>, Declined<Refusal>>) -> String {
         Fact::Order(_, OrderEvent::CancellationRequested { reason, note }) => {
             format!("cancellation-requested {reason:?}{}", noted(note))
         }
-        Fact::Order(_, OrderEvent::Cancelled { reason, note }) => {
+        Fact::Order(_, OrderEvent::Cancelled { reason, note, awaits_payment }) => {
+            assert_eq!(*awaits_payment, *reason != CancelReason::PaymentDeclined);
             format!("cancelled {reason:?}{}", noted(note))
         }
         Fact::Order(_, event) => event.stored_type().trim_end_matches(".v1").to_owned(),
@@ -92,6 +93,7 @@ fn every_input_in_every_state() {
             StockReleased -> impossible: the order was never placed here
             PaymentVoided -> impossible: the order was never placed here
             PaymentRefunded -> impossible: the order was never placed here
+            PaymentCancelled -> impossible: the order was never placed here
             Cancel -> refused: UnknownOrder
             ConfirmationDue -> impossible: the order was never placed here
             ProductChanged -> priced 25.00 USD
@@ -106,6 +108,7 @@ fn every_input_in_every_state() {
             ProductChanged -> priced 25.00 USD
             nothing: Place, PaymentCaptured, Dispatched, Delivered, CaptureFailed
                      ShipmentCancelled, CancellationRefused, StockReleased, PaymentVoided, PaymentRefunded
+                     PaymentCancelled
         placed, stock
             PaymentAuthorized -> payment-noted, confirmed, clear confirmation
             StockRejected -> cancelled OutOfStock, clear confirmation
@@ -116,7 +119,7 @@ fn every_input_in_every_state() {
             ProductChanged -> priced 25.00 USD
             nothing: Place, StockReserved, PaymentCaptured, Dispatched, Delivered
                      CaptureFailed, ShipmentCancelled, CancellationRefused, StockReleased, PaymentVoided
-                     PaymentRefunded
+                     PaymentRefunded, PaymentCancelled
         placed, payment
             StockReserved -> stock-noted, confirmed, clear confirmation
             StockRejected -> cancelled OutOfStock, clear confirmation
@@ -127,7 +130,7 @@ fn every_input_in_every_state() {
             ProductChanged -> priced 25.00 USD
             nothing: Place, PaymentAuthorized, PaymentCaptured, Dispatched, Delivered
                      CaptureFailed, ShipmentCancelled, CancellationRefused, StockReleased, PaymentVoided
-                     PaymentRefunded
+                     PaymentRefunded, PaymentCancelled
         placed, stock, payment
             StockRejected -> cancelled OutOfStock, clear confirmation
             PaymentDeclined -> cancelled PaymentDeclined, clear confirmation
@@ -137,7 +140,7 @@ fn every_input_in_every_state() {
             ProductChanged -> priced 25.00 USD
             nothing: Place, StockReserved, PaymentAuthorized, PaymentCaptured, Dispatched
                      Delivered, CaptureFailed, ShipmentCancelled, CancellationRefused, StockReleased
-                     PaymentVoided, PaymentRefunded
+                     PaymentVoided, PaymentRefunded, PaymentCancelled
         confirmed
             PaymentCaptured -> paid
             Dispatched -> shipped WB2
@@ -147,7 +150,7 @@ fn every_input_in_every_state() {
             ProductChanged -> priced 25.00 USD
             nothing: Place, StockReserved, PaymentAuthorized, Delivered, StockRejected
                      PaymentDeclined, ShipmentCancelled, CancellationRefused, StockReleased, PaymentVoided
-                     PaymentRefunded, ConfirmationDue
+                     PaymentRefunded, PaymentCancelled, ConfirmationDue
         confirmed, paid
             Dispatched -> shipped WB2
             ReservationExpired -> cancellation-requested ReservationExpired
@@ -155,7 +158,7 @@ fn every_input_in_every_state() {
             ProductChanged -> priced 25.00 USD
             nothing: Place, StockReserved, PaymentAuthorized, PaymentCaptured, Delivered
                      StockRejected, PaymentDeclined, CaptureFailed, ShipmentCancelled, CancellationRefused
-                     StockReleased, PaymentVoided, PaymentRefunded, ConfirmationDue
+                     StockReleased, PaymentVoided, PaymentRefunded, PaymentCancelled, ConfirmationDue
         confirmed, cancelling
             PaymentCaptured -> paid
             Dispatched -> shipped WB2
@@ -165,7 +168,7 @@ fn every_input_in_every_state() {
             ProductChanged -> priced 25.00 USD
             nothing: Place, StockReserved, PaymentAuthorized, Delivered, StockRejected
                      PaymentDeclined, CancellationRefused, StockReleased, PaymentVoided, PaymentRefunded
-                     Cancel, ConfirmationDue
+                     PaymentCancelled, Cancel, ConfirmationDue
         confirmed, paid, cancelling
             Dispatched -> shipped WB2
             ReservationExpired -> stock-returned
@@ -173,7 +176,7 @@ fn every_input_in_every_state() {
             ProductChanged -> priced 25.00 USD
             nothing: Place, StockReserved, PaymentAuthorized, PaymentCaptured, Delivered
                      StockRejected, PaymentDeclined, CaptureFailed, CancellationRefused, StockReleased
-                     PaymentVoided, PaymentRefunded, Cancel, ConfirmationDue
+                     PaymentVoided, PaymentRefunded, PaymentCancelled, Cancel, ConfirmationDue
         confirmed, cancelling, stock back
             PaymentCaptured -> paid
             Dispatched -> shipped WB2
@@ -182,14 +185,15 @@ fn every_input_in_every_state() {
             ProductChanged -> priced 25.00 USD
             nothing: Place, StockReserved, PaymentAuthorized, Delivered, StockRejected
                      PaymentDeclined, ReservationExpired, CancellationRefused, StockReleased, PaymentVoided
-                     PaymentRefunded, Cancel, ConfirmationDue
+                     PaymentRefunded, PaymentCancelled, Cancel, ConfirmationDue
         confirmed, paid, cancelling, stock back
             Dispatched -> shipped WB2
             ShipmentCancelled -> cancelled Customer
             ProductChanged -> priced 25.00 USD
             nothing: Place, StockReserved, PaymentAuthorized, PaymentCaptured, Delivered
                      StockRejected, PaymentDeclined, CaptureFailed, ReservationExpired, CancellationRefused
-                     StockReleased, PaymentVoided, PaymentRefunded, Cancel, ConfirmationDue
+                     StockReleased, PaymentVoided, PaymentRefunded, PaymentCancelled, Cancel
+                     ConfirmationDue
         shipped
             PaymentCaptured -> paid
             Delivered -> delivered
@@ -197,30 +201,32 @@ fn every_input_in_every_state() {
             ProductChanged -> priced 25.00 USD
             nothing: Place, StockReserved, PaymentAuthorized, Dispatched, StockRejected
                      PaymentDeclined, CaptureFailed, ReservationExpired, ShipmentCancelled, CancellationRefused
-                     StockReleased, PaymentVoided, PaymentRefunded, ConfirmationDue
+                     StockReleased, PaymentVoided, PaymentRefunded, PaymentCancelled, ConfirmationDue
         shipped, paid
             Delivered -> delivered
             Cancel -> refused: TooLateToCancel
             ProductChanged -> priced 25.00 USD
             nothing: Place, StockReserved, PaymentAuthorized, PaymentCaptured, Dispatched
                      StockRejected, PaymentDeclined, CaptureFailed, ReservationExpired, ShipmentCancelled
-                     CancellationRefused, StockReleased, PaymentVoided, PaymentRefunded, ConfirmationDue
+                     CancellationRefused, StockReleased, PaymentVoided, PaymentRefunded, PaymentCancelled
+                     ConfirmationDue
         delivered
             PaymentCaptured -> paid
             Cancel -> refused: TooLateToCancel
             ProductChanged -> priced 25.00 USD
             nothing: Place, StockReserved, PaymentAuthorized, Dispatched, Delivered
                      StockRejected, PaymentDeclined, CaptureFailed, ReservationExpired, ShipmentCancelled
-                     CancellationRefused, StockReleased, PaymentVoided, PaymentRefunded, ConfirmationDue
+                     CancellationRefused, StockReleased, PaymentVoided, PaymentRefunded, PaymentCancelled
+                     ConfirmationDue
         delivered, paid
             Cancel -> refused: TooLateToCancel
             ProductChanged -> priced 25.00 USD
             nothing: Place, StockReserved, PaymentAuthorized, PaymentCaptured, Dispatched
                      Delivered, StockRejected, PaymentDeclined, CaptureFailed, ReservationExpired
                      ShipmentCancelled, CancellationRefused, StockReleased, PaymentVoided, PaymentRefunded
-                     ConfirmationDue
-        cancelled
-        cancelled, paid
+                     PaymentCancelled, ConfirmationDue
+        cancelled, money unheard of
+        cancelled, paid, money unheard of
             StockReserved -> stock-noted
             PaymentAuthorized -> payment-noted
             PaymentCaptured -> payment-noted
@@ -230,8 +236,20 @@ fn every_input_in_every_state() {
             PaymentRefunded -> money-returned
             ProductChanged -> priced 25.00 USD
             nothing: Place, Dispatched, Delivered, StockRejected, PaymentDeclined
-                     CaptureFailed, ShipmentCancelled, CancellationRefused, Cancel, ConfirmationDue
+                     CaptureFailed, ShipmentCancelled, CancellationRefused, PaymentCancelled, Cancel
+                     ConfirmationDue
         cancelled, money pending
+            StockReserved -> stock-noted
+            PaymentDeclined -> nothing-held
+            ReservationExpired -> stock-returned
+            StockReleased -> stock-returned
+            PaymentVoided -> money-returned
+            PaymentRefunded -> money-returned
+            PaymentCancelled -> nothing-held
+            ProductChanged -> priced 25.00 USD
+            nothing: Place, PaymentAuthorized, PaymentCaptured, Dispatched, Delivered
+                     StockRejected, CaptureFailed, ShipmentCancelled, CancellationRefused, Cancel
+                     ConfirmationDue
         cancelled, paid, money pending
             StockReserved -> stock-noted
             ReservationExpired -> stock-returned
@@ -241,18 +259,20 @@ fn every_input_in_every_state() {
             ProductChanged -> priced 25.00 USD
             nothing: Place, PaymentAuthorized, PaymentCaptured, Dispatched, Delivered
                      StockRejected, PaymentDeclined, CaptureFailed, ShipmentCancelled, CancellationRefused
-                     Cancel, ConfirmationDue
+                     PaymentCancelled, Cancel, ConfirmationDue
         cancelled, money done
         cancelled, paid, money done
+        cancelled
+        cancelled, paid
             StockReserved -> stock-noted
             ReservationExpired -> stock-returned
             StockReleased -> stock-returned
             ProductChanged -> priced 25.00 USD
             nothing: Place, PaymentAuthorized, PaymentCaptured, Dispatched, Delivered
                      StockRejected, PaymentDeclined, CaptureFailed, ShipmentCancelled, CancellationRefused
-                     PaymentVoided, PaymentRefunded, Cancel, ConfirmationDue
-        cancelled, stock pending
-        cancelled, paid, stock pending
+                     PaymentVoided, PaymentRefunded, PaymentCancelled, Cancel, ConfirmationDue
+        cancelled, stock pending, money unheard of
+        cancelled, paid, stock pending, money unheard of
             PaymentAuthorized -> payment-noted
             PaymentCaptured -> payment-noted
             ReservationExpired -> stock-returned
@@ -261,9 +281,19 @@ fn every_input_in_every_state() {
             PaymentRefunded -> money-returned
             ProductChanged -> priced 25.00 USD
             nothing: Place, StockReserved, Dispatched, Delivered, StockRejected
-                     PaymentDeclined, CaptureFailed, ShipmentCancelled, CancellationRefused, Cancel
-                     ConfirmationDue
+                     PaymentDeclined, CaptureFailed, ShipmentCancelled, CancellationRefused, PaymentCancelled
+                     Cancel, ConfirmationDue
         cancelled, stock pending, money pending
+            PaymentDeclined -> nothing-held
+            ReservationExpired -> stock-returned
+            StockReleased -> stock-returned
+            PaymentVoided -> money-returned
+            PaymentRefunded -> money-returned
+            PaymentCancelled -> nothing-held
+            ProductChanged -> priced 25.00 USD
+            nothing: Place, StockReserved, PaymentAuthorized, PaymentCaptured, Dispatched
+                     Delivered, StockRejected, CaptureFailed, ShipmentCancelled, CancellationRefused
+                     Cancel, ConfirmationDue
         cancelled, paid, stock pending, money pending
             ReservationExpired -> stock-returned
             StockReleased -> stock-returned
@@ -272,17 +302,20 @@ fn every_input_in_every_state() {
             ProductChanged -> priced 25.00 USD
             nothing: Place, StockReserved, PaymentAuthorized, PaymentCaptured, Dispatched
                      Delivered, StockRejected, PaymentDeclined, CaptureFailed, ShipmentCancelled
-                     CancellationRefused, Cancel, ConfirmationDue
+                     CancellationRefused, PaymentCancelled, Cancel, ConfirmationDue
         cancelled, stock pending, money done
         cancelled, paid, stock pending, money done
+        cancelled, stock pending
+        cancelled, paid, stock pending
             ReservationExpired -> stock-returned
             StockReleased -> stock-returned
             ProductChanged -> priced 25.00 USD
             nothing: Place, StockReserved, PaymentAuthorized, PaymentCaptured, Dispatched
                      Delivered, StockRejected, PaymentDeclined, CaptureFailed, ShipmentCancelled
-                     CancellationRefused, PaymentVoided, PaymentRefunded, Cancel, ConfirmationDue
-        cancelled, stock done
-        cancelled, paid, stock done
+                     CancellationRefused, PaymentVoided, PaymentRefunded, PaymentCancelled, Cancel
+                     ConfirmationDue
+        cancelled, stock done, money unheard of
+        cancelled, paid, stock done, money unheard of
             PaymentAuthorized -> payment-noted
             PaymentCaptured -> payment-noted
             PaymentVoided -> money-returned
@@ -290,21 +323,32 @@ fn every_input_in_every_state() {
             ProductChanged -> priced 25.00 USD
             nothing: Place, StockReserved, Dispatched, Delivered, StockRejected
                      PaymentDeclined, CaptureFailed, ReservationExpired, ShipmentCancelled, CancellationRefused
-                     StockReleased, Cancel, ConfirmationDue
+                     StockReleased, PaymentCancelled, Cancel, ConfirmationDue
         cancelled, stock done, money pending
+            PaymentDeclined -> nothing-held
+            PaymentVoided -> money-returned
+            PaymentRefunded -> money-returned
+            PaymentCancelled -> nothing-held
+            ProductChanged -> priced 25.00 USD
+            nothing: Place, StockReserved, PaymentAuthorized, PaymentCaptured, Dispatched
+                     Delivered, StockRejected, CaptureFailed, ReservationExpired, ShipmentCancelled
+                     CancellationRefused, StockReleased, Cancel, ConfirmationDue
         cancelled, paid, stock done, money pending
             PaymentVoided -> money-returned
             PaymentRefunded -> money-returned
             ProductChanged -> priced 25.00 USD
             nothing: Place, StockReserved, PaymentAuthorized, PaymentCaptured, Dispatched
                      Delivered, StockRejected, PaymentDeclined, CaptureFailed, ReservationExpired
-                     ShipmentCancelled, CancellationRefused, StockReleased, Cancel, ConfirmationDue
+                     ShipmentCancelled, CancellationRefused, StockReleased, PaymentCancelled, Cancel
+                     ConfirmationDue
         cancelled, stock done, money done
         cancelled, paid, stock done, money done
+        cancelled, stock done
+        cancelled, paid, stock done
             ProductChanged -> priced 25.00 USD
             nothing: Place, StockReserved, PaymentAuthorized, PaymentCaptured, Dispatched
                      Delivered, StockRejected, PaymentDeclined, CaptureFailed, ReservationExpired
                      ShipmentCancelled, CancellationRefused, StockReleased, PaymentVoided, PaymentRefunded
-                     Cancel, ConfirmationDue
+                     PaymentCancelled, Cancel, ConfirmationDue
     "#]].assert_eq(&table);
 }

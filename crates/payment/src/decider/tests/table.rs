@@ -40,16 +40,16 @@ fn state_name(state: &State) -> String {
 fn told(decision: &Decision<Fact>, published: &[Publication]) -> String {
     let noted = decision.events.iter().filter_map(|fact| match &fact.event {
         PaymentEvent::Placed(_) => Some("placed".to_owned()),
-        PaymentEvent::Reserved | PaymentEvent::Confirmed | PaymentEvent::Cancelled => {
-            Some(format!("{:?}", fact.event).to_lowercase())
-        }
+        PaymentEvent::Reserved | PaymentEvent::Confirmed => Some(format!("{:?}", fact.event).to_lowercase()),
+        PaymentEvent::CancelNoted => Some("cancel noted".to_owned()),
         PaymentEvent::Asked(_)
         | PaymentEvent::Authorized { .. }
         | PaymentEvent::Declined { .. }
         | PaymentEvent::Captured
         | PaymentEvent::CaptureFailed { .. }
         | PaymentEvent::Voided
-        | PaymentEvent::Refunded => None,
+        | PaymentEvent::Refunded
+        | PaymentEvent::Cancelled => None,
     });
     let published = published.iter().map(|it| it.r#type.trim_start_matches("waybill.").to_owned());
     let calls = decision.effects.iter().map(|it| {
@@ -94,54 +94,54 @@ fn every_input_in_every_state() {
             placed: placed -> awaiting
             reserved: reserved -> awaiting (no amount, reserved)
             confirmed: confirmed -> awaiting (no amount, then capture)
-            cancelled: cancelled -> cancelled (no amount)
+            cancelled: payment.cancelled.v1 -> cancelled (no amount)
             impossible: placed-below-nothing authorized! declined! captured! capture-refused! voided! refunded!
         awaiting (no amount, then capture)
             placed: placed -> awaiting (then capture)
             reserved: reserved -> awaiting (no amount, reserved, then capture)
-            cancelled: cancelled -> cancelled (no amount)
+            cancelled: payment.cancelled.v1 -> cancelled (no amount)
             nothing: confirmed
             impossible: placed-below-nothing authorized! declined! captured! capture-refused! voided! refunded!
         awaiting (no amount, reserved)
             placed: placed, call authorize -> authorizing
             confirmed: confirmed -> awaiting (no amount, reserved, then capture)
-            cancelled: cancelled -> cancelled (no amount)
+            cancelled: payment.cancelled.v1 -> cancelled (no amount)
             nothing: reserved
             impossible: placed-below-nothing authorized! declined! captured! capture-refused! voided! refunded!
         awaiting (no amount, reserved, then capture)
             placed: placed, call authorize -> authorizing (then capture)
-            cancelled: cancelled -> cancelled (no amount)
+            cancelled: payment.cancelled.v1 -> cancelled (no amount)
             nothing: reserved confirmed
             impossible: placed-below-nothing authorized! declined! captured! capture-refused! voided! refunded!
         awaiting
             reserved: reserved, call authorize -> authorizing
             confirmed: confirmed -> awaiting (then capture)
-            cancelled: cancelled -> cancelled
+            cancelled: payment.cancelled.v1 -> cancelled
             nothing: placed
             impossible: placed-below-nothing authorized! declined! captured! capture-refused! voided! refunded!
         awaiting (then capture)
             reserved: reserved, call authorize -> authorizing (then capture)
-            cancelled: cancelled -> cancelled
+            cancelled: payment.cancelled.v1 -> cancelled
             nothing: placed confirmed
             impossible: placed-below-nothing authorized! declined! captured! capture-refused! voided! refunded!
         awaiting (reserved): never reached
             confirmed: confirmed -> awaiting (reserved, then capture)
-            cancelled: cancelled -> cancelled
+            cancelled: payment.cancelled.v1 -> cancelled
             nothing: placed reserved
             impossible: placed-below-nothing authorized! declined! captured! capture-refused! voided! refunded!
         awaiting (reserved, then capture): never reached
-            cancelled: cancelled -> cancelled
+            cancelled: payment.cancelled.v1 -> cancelled
             nothing: placed reserved confirmed
             impossible: placed-below-nothing authorized! declined! captured! capture-refused! voided! refunded!
         authorizing
             confirmed: confirmed -> authorizing (then capture)
-            cancelled: cancelled -> authorizing (then give back)
+            cancelled: cancel noted -> authorizing (then give back)
             authorized!: payment.authorized.v1 -> authorized
             declined!: payment.declined.v1 -> declined (refused)
             nothing: placed reserved
             impossible: placed-below-nothing captured! capture-refused! voided! refunded!
         authorizing (then capture)
-            cancelled: cancelled -> authorizing (then give back)
+            cancelled: cancel noted -> authorizing (then give back)
             authorized!: payment.authorized.v1, call capture -> capturing
             declined!: payment.declined.v1 -> declined (refused)
             nothing: placed reserved confirmed
@@ -157,7 +157,7 @@ fn every_input_in_every_state() {
             nothing: placed reserved
             impossible: placed-below-nothing authorized! declined! captured! capture-refused! voided! refunded!
         capturing
-            cancelled: cancelled -> capturing (then give back)
+            cancelled: cancel noted -> capturing (then give back)
             captured!: payment.captured.v1 -> captured
             capture-refused!: payment.capture-failed.v1, call void -> voiding (refused)
             nothing: placed reserved confirmed

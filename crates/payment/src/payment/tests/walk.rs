@@ -19,6 +19,8 @@ struct Money {
     refunded: bool,
     voided: bool,
     cancelled: bool,
+    /// How often what became of the money was told for good.
+    last_words: u32,
 }
 
 /// Enough for each event of the order once, each answer on the longest way, and a duplicate.
@@ -66,13 +68,15 @@ impl Walk {
 
     /// What must be so whenever nothing is waited for.
     fn check(&self) {
-        let Money { authorized, captured, refunded, voided, cancelled, .. } = self.money;
+        let Money { authorized, captured, refunded, voided, cancelled, last_words, .. } = self.money;
+        assert!(last_words <= 1, "two last words: {:?}", self.payment);
         if self.call.is_none() {
             let waits = matches!(
                 self.payment.state,
                 S::Authorizing { .. } | S::Capturing { .. } | S::Voiding { .. } | S::Refunding(_)
             );
             assert!(!waits, "waits for a call that is not under way: {:?}", self.payment);
+            assert!(!cancelled || last_words == 1, "no last word: {:?}", self.payment);
             assert!(!cancelled || captured == refunded, "the money is kept: {:?}", self.payment);
             assert!(!cancelled || !authorized || voided || refunded, "something is held: {:?}", self.payment);
         }
@@ -85,6 +89,8 @@ impl Money {
             assert!(allowed && !*flag, "{event:?} a second time, or too early");
             *flag = true;
         };
+        let is_last = matches!(event, E::Declined { .. } | E::Voided | E::Refunded | E::Cancelled);
+        self.last_words += u32::from(is_last);
         match event {
             E::Asked(Call::Capture { .. }) => assert!(!self.cancelled, "a capture after the cancellation"),
             E::Authorized { .. } => once(&mut self.authorized, true),

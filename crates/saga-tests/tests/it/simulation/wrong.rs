@@ -194,14 +194,38 @@ fn an_order_that_takes_no_notice_of_its_expiry_is_caught() {
     check_caught(cast, &["an end that is none", "compensation is"]);
 }
 
+fn off(note: Option<String>, awaits_payment: bool) -> order::OrderEvent {
+    order::OrderEvent::Cancelled { reason: CancelReason::Customer, note, awaits_payment }
+}
+
+#[test]
+fn an_order_that_takes_silence_for_nothing_held_is_caught() {
+    use order::{Fact, Input, Orders, State, World};
+    let decide = |real: &Orders, world: &World, input: &Input, at| match input {
+        Input::Cancel(id, note)
+            if matches!(world.orders.get(id).map(|it| &it.state), Some(State::Placed { .. })) =>
+        {
+            Ok(Decision::events([Fact::Order(*id, off(note.clone(), false))]))
+        }
+        _ => real.decide(world, input, at),
+    };
+    let cast = |it: Real| Deciders {
+        order: Wrong { real: it.order, decide },
+        inventory: it.inventory,
+        payment: it.payment,
+        shipping: it.shipping,
+    };
+    check_caught(cast, &["money is not called pending that is held"]);
+}
+
 #[test]
 fn an_order_that_does_not_ask_shipping_is_caught() {
-    use order::{Fact, Input, OrderEvent, Orders, State, World};
+    use order::{Fact, Input, Orders, State, World};
     let decide = |real: &Orders, world: &World, input: &Input, at| match input {
         Input::Cancel(id, note)
             if matches!(world.orders.get(id).map(|it| &it.state), Some(State::Confirmed { .. })) =>
         {
-            let cancelled = OrderEvent::Cancelled { reason: CancelReason::Customer, note: note.clone() };
+            let cancelled = off(note.clone(), true);
             Ok(Decision::events([Fact::Order(*id, cancelled)]))
         }
         _ => real.decide(world, input, at),
