@@ -102,6 +102,22 @@ impl Bus {
         }
     }
 
+    /// Gives a topic this configuration, in place of the one that it has. (In memory there is none.)
+    pub async fn configure_topic(&self, name: &str, config: &[(&str, &str)]) -> Result<(), Error> {
+        match self {
+            Self::Kafka(bus) => bus.configure_topic(name, config).await,
+            Self::Memory(_) => Ok(()),
+        }
+    }
+
+    /// How many members `group` has.
+    pub async fn members(&self, group: &str) -> Result<usize, Error> {
+        match self {
+            Self::Kafka(bus) => bus.members(group).await,
+            Self::Memory(log) => Ok(log.members(group)),
+        }
+    }
+
     /// Lets `group`, which must have no members, begin again at the first record of all its topics.
     pub async fn rewind(&self, group: &str) -> Result<(), Error> {
         match self {

@@ -156,6 +156,10 @@ impl MemoryLog {
         progress
     }
 
+    pub(crate) fn members(&self, group: &str) -> usize {
+        self.state().groups.get(group).map_or(0, |it| it.members.len())
+    }
+
     /// Puts a group back to the beginning of all its partitions.
     pub fn rewind(&self, group: &str) {
         let mut state = self.state();

@@ -27,18 +27,34 @@ const HEAP: &str = "-Xms256m -Xmx512m";
 #[derive(Debug)]
 pub struct Kafka {
     server: Server,
+    front: Option<Front>,
+}
+
+/// A second way to the node, for clients that are to go through something in between, a proxy that breaks
+/// connections for one: a broker tells its clients where to connect, so that it has to know of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Front {
+    /// Where the node listens for what comes that way.
+    pub port: u16,
+    /// Where those clients are told to connect, on 127.0.0.1.
+    pub advertised: u16,
 }
 
 impl Kafka {
     /// Starts a node with data in `dir` (formatted if empty) on `port`, or on a free one.
     /// `KAFKA_HEAP_OPTS` sets its heap.
     pub async fn start(dir: &Path, port: Option<u16>) -> anyhow::Result<Kafka> {
-        Kafka::launch(dir, port, Life::Bound).await
+        Kafka::launch(dir, port, None, Life::Bound).await
+    }
+
+    /// As [`start`](Self::start), with a second way in.
+    pub async fn start_behind(dir: &Path, front: Front) -> anyhow::Result<Kafka> {
+        Kafka::launch(dir, None, Some(front), Life::Bound).await
     }
 
     /// As [`start`](Self::start), but the node outlives this process: [`find`](Self::find) gets it back.
     pub async fn start_detached(dir: &Path, port: Option<u16>) -> anyhow::Result<Kafka> {
-        Kafka::launch(dir, port, Life::Detached).await
+        Kafka::launch(dir, port, None, Life::Detached).await
     }
 
     /// The node that runs in `dir`, whoever started it. Dropping what is returned leaves it running.
@@ -47,10 +63,15 @@ impl Kafka {
             Launch { life: Life::Detached, ..Launch::new("kafka", std::path::absolute(dir)?, "") };
         let Some(found) = Server::find(launch.clone())? else { return Ok(None) };
         configure(&mut launch).await?;
-        Ok(Some(Kafka { server: Server { launch, ..found } }))
+        Ok(Some(Kafka { server: Server { launch, ..found }, front: None }))
     }
 
-    async fn launch(dir: &Path, port: Option<u16>, life: Life) -> anyhow::Result<Kafka> {
+    async fn launch(
+        dir: &Path,
+        port: Option<u16>,
+        front: Option<Front>,
+        life: Life,
+    ) -> anyhow::Result<Kafka> {
         let mut launch = Launch { life, ..Launch::new("kafka", std::path::absolute(dir)?, "") };
         fs::create_dir_all(dir.join("tmp")).with_context(|| format!("creating {}", dir.display()))?;
         launch.refuse_second()?;
@@ -60,15 +81,21 @@ impl Kafka {
         let (properties, controller) = (launch.dir.join(PROPERTIES), port::free()?);
         fs::write(launch.dir.join("log4j2.properties"), LOGGING)?;
         if !data.exists() {
-            format(&launch, &properties, &settings(port, controller, &launch.dir.join("data.part"))).await?;
+            format(&launch, &properties, &settings(port, controller, front, &launch.dir.join("data.part")))
+                .await?;
         }
-        fs::write(&properties, settings(port, controller, &data))?;
-        Ok(Kafka { server: Server::start(launch, port, serves).await? })
+        fs::write(&properties, settings(port, controller, front, &data))?;
+        Ok(Kafka { server: Server::start(launch, port, serves).await?, front })
     }
 
     /// What clients connect to: `127.0.0.1:port`.
     pub fn bootstrap_servers(&self) -> String {
         format!("127.0.0.1:{}", self.server.port)
+    }
+
+    /// What clients connect to that go the second way, if there is one.
+    pub fn front_servers(&self) -> Option<String> {
+        self.front.map(|it| format!("127.0.0.1:{}", it.advertised))
     }
 
     /// The port on 127.0.0.1.
@@ -84,6 +111,21 @@ impl Kafka {
     /// A controlled shutdown, and waits for its end.
     pub async fn stop(mut self) -> anyhow::Result<()> {
         self.server.stop(Signal::SIGTERM).await
+    }
+
+    /// Whether it runs; it ends by itself when it cannot write, for one.
+    pub fn is_running(&mut self) -> bool {
+        self.server.process.is_running()
+    }
+
+    /// Sends a signal, for fault runs.
+    pub fn signal(&mut self, signal: Signal) -> anyhow::Result<()> {
+        self.server.process.signal(signal)
+    }
+
+    /// Its output so far.
+    pub fn log(&self) -> PathBuf {
+        self.server.launch.log()
     }
 
     /// SIGKILL, for fault runs.
@@ -176,16 +218,22 @@ rootLogger.level = warn
 rootLogger.appenderRef.out.ref = out
 ";
 
-fn settings(port: u16, controller: u16, data: &Path) -> String {
+fn settings(port: u16, controller: u16, front: Option<Front>, data: &Path) -> String {
+    let (mut listeners, mut advertised) =
+        (format!("PLAINTEXT://127.0.0.1:{port}"), format!("PLAINTEXT://127.0.0.1:{port}"));
+    if let Some(front) = front {
+        listeners.push_str(&format!(",FRONT://127.0.0.1:{}", front.port));
+        advertised.push_str(&format!(",FRONT://127.0.0.1:{}", front.advertised));
+    }
     format!(
         "\
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
 controller.listener.names=CONTROLLER
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+listeners={listeners},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners={advertised}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,FRONT:PLAINTEXT,CONTROLLER:PLAINTEXT
 inter.broker.listener.name=PLAINTEXT
 log.dirs={}
 auto.create.topics.enable=false

@@ -24,7 +24,7 @@ mod server;
 
 pub use fetch::fetch;
 pub use home::home;
-pub use kafka::Kafka;
+pub use kafka::{Front, Kafka};
 pub use launch::{Launch, Life, bound};
 pub use port::{claim as claim_port, free as free_port};
 pub use postgres::Postgres;

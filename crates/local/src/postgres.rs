@@ -89,9 +89,24 @@ impl Postgres {
         self.server.stop(Signal::SIGINT).await
     }
 
+    /// Whether it runs; it ends by itself when it cannot write its log, for one.
+    pub fn is_running(&mut self) -> bool {
+        self.server.process.is_running()
+    }
+
+    /// Its output so far.
+    pub fn log(&self) -> PathBuf {
+        self.server.launch.log()
+    }
+
     /// SIGKILL to the postmaster and all its children, as when the machine loses power; for fault runs.
     pub async fn kill(&mut self) -> anyhow::Result<()> {
         self.server.process.kill().await
+    }
+
+    /// An immediate shutdown (nothing is checkpointed, no client is waited for) and recovery from the log.
+    pub async fn restart_immediately(&mut self) -> anyhow::Result<()> {
+        self.server.restart(Signal::SIGQUIT, serves).await
     }
 
     /// The same data on the same port again, after a kill or in place of the running one.

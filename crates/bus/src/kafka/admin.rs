@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use rdkafka::{
     Offset, TopicPartitionList,
-    admin::{AdminOptions, NewTopic, TopicReplication},
+    admin::{AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication},
     consumer::{BaseConsumer, Consumer as _},
     types::RDKafkaErrorCode,
 };
@@ -83,6 +83,26 @@ impl KafkaBus {
                 end: partition.high,
             };
             Ok(partitions(&infos).map(progress).collect())
+        })
+        .await
+    }
+
+    pub(crate) async fn configure_topic(&self, name: &str, config: &[(&str, &str)]) -> Result<(), Error> {
+        let all = AlterConfig {
+            specifier: ResourceSpecifier::Topic(name),
+            entries: config.iter().copied().collect(),
+        };
+        for result in self.admin.alter_configs([&all], &options()).await? {
+            result.map_err(|(_, code)| Error::Refused(format!("topic {name}: {code}")))?;
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn members(&self, group: &str) -> Result<usize, Error> {
+        let (group, admin) = (group.to_owned(), self.admin.clone());
+        blocking(move || {
+            let list = admin.inner().fetch_group_list(Some(&group), TIMEOUT)?;
+            Ok(list.groups().iter().map(|it| it.members().len()).sum())
         })
         .await
     }
