@@ -26,8 +26,8 @@ const PATIENCE: Duration = Duration::from_millis(300);
 async fn serve<F: Future<Output = Response> + Send>(
     answer: impl Fn() -> F + Clone + Send + Sync + 'static,
 ) -> Target {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
     let orders = Router::new().route("/orders", post(async move || answer().await));
     tokio::spawn(async move { axum::serve(listener, orders).await });
     target(url)
@@ -44,7 +44,7 @@ fn placed() -> Response {
 }
 
 async fn place(target: &Target, mix: Mix, pace: Pace, orders: usize) -> Tally {
-    Load::begin(target, mix, pace, orders).unwrap().done().await
+    Load::begin(target, mix, pace, orders).expect("a load").done().await
 }
 
 #[tokio::test]
