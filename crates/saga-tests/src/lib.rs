@@ -9,7 +9,6 @@
 //! Absent on purpose: stand-ins for anything of ours. The provider alone is one, and keeps its own books.
 
 pub mod laws;
-pub mod load;
 pub mod processes;
 pub mod simulation;
 pub mod suite;

@@ -7,9 +7,9 @@ use std::{
 };
 
 use bus::{Bus, topics};
+use load::Target;
 use local::{Kafka, Launch, Process, Scratch};
 use nix::sys::signal::Signal;
-use serde_json::json;
 use sqlx::postgres::PgPoolOptions;
 use testkit::{TestDatabase, eventually};
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -224,23 +224,14 @@ impl Processes {
         samples.filter_map(|it| it.rsplit(' ').next()?.parse::<f64>().ok()).sum()
     }
 
-    /// Puts a product on the shelf and waits until the order service knows its price.
-    pub async fn stock(&self, sku: &str, on_hand: i64) {
-        let product = json!({"name": sku, "price": {"amount": 1999, "currency": "USD"}});
-        let url = self.url("inventory", &format!("/products/{sku}"));
-        let put = self.http.put(&url).json(&product).send().await.expect("inventory");
-        assert!(put.status().is_success());
-        let adjustment = json!({"delta": on_hand, "reason": "goods received"});
-        let adjusted = self.http.post(format!("{url}/adjustments")).json(&adjustment).send().await;
-        assert!(adjusted.expect("inventory").status().is_success());
-        eventually(PATIENCE, "the order service knows the price", async || {
-            let known = sqlx::query_scalar("select count(*) from price where sku = $1").bind(sku);
-            match known.fetch_one(&self.pools["order"]).await.map_err(|error| error.to_string())? {
-                1_i64 => Ok(()),
-                _ => Err(format!("{sku} is not in the price list")),
-            }
-        })
-        .await;
+    /// Where a load comes in, and how long its clients ask; a suite has one load.
+    pub fn target(&self) -> Target {
+        Target {
+            order_url: self.url("order", ""),
+            inventory_url: self.url("inventory", ""),
+            key: self.prefix.clone(),
+            patience: 2 * PATIENCE,
+        }
     }
 
     /// How many rows a service's database has of what follows `from`.

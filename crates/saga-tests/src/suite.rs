@@ -8,6 +8,8 @@ use testkit::{TestDatabase, eventually};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+pub use load::an_order;
+
 use crate::{laws, topic};
 
 /// The services, in the order in which they are started.
@@ -256,16 +258,4 @@ impl Suite {
             database.close().await;
         }
     }
-}
-
-/// An order of `quantity` pieces of `sku`.
-pub fn an_order(sku: &str, quantity: u32, payment_method: &str) -> Value {
-    json!({
-        "customer": {"id": "c-1", "name": "Ada Lovelace", "email": "ada@example.com"},
-        "currency": "USD",
-        "lines": [{"sku": sku, "quantity": quantity}],
-        "ship_to": {"name": "Ada Lovelace", "line1": "12 Analytical St", "city": "London", "postal_code": "N1",
-                    "country": "GB"},
-        "payment_method": payment_method,
-    })
 }

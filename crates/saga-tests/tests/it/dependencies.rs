@@ -20,6 +20,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("psp", &[]),
     ("local", &[]),
     ("testkit", &[]),
+    ("load", &[]),
+    ("report", &[]),
     (
         "waybill",
         &["bus", "engine", "events", "inventory", "local", "order", "payment", "psp", "service", "shipping"],
@@ -31,6 +33,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "engine",
             "events",
             "inventory",
+            "load",
             "local",
             "order",
             "payment",

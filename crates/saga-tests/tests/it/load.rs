@@ -5,12 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use saga_tests::{
-    Processes,
-    load::{self, EVERYTHING, Load, Mix, PLAIN, Pace},
-    processes::Setup,
-};
+use load::{EVERYTHING, Load, Mix, PLAIN, Pace};
+use saga_tests::{Processes, processes::Setup};
 use sqlx::Row;
+use testkit::eventually;
 use tokio::time::sleep;
 use uuid::Uuid;
 
@@ -31,10 +29,10 @@ async fn every_exit_keeps_the_laws() {
     let suite = Processes::start_with(Setup { env: vec![delay], ..Setup::default() }).await;
     let orders = setting("ORDERS", 400);
     let mix = Mix { seed: setting("SEED", 1) as u64, cancels: setting("CANCELS", 50) as u32, ..EVERYTHING };
-    mix.stock(&suite, orders).await;
+    mix.stock(&suite.target(), orders).await.expect("stock");
 
     let begun = Instant::now();
-    let tally = Load::begin(&suite, mix, Pace::Clients(32), orders).done().await;
+    let tally = Load::begin(&suite.target(), mix, Pace::Clients(32), orders).expect("a load").done().await;
     let accepted = begun.elapsed();
     all_have_ended(&suite, &tally, 10 * PATIENCE).await;
 
@@ -44,6 +42,7 @@ async fn every_exit_keeps_the_laws() {
     let reasons: BTreeMap<String, i64> = reasons.iter().map(|row| (row.get(0), row.get(1))).collect();
     eprintln!("every exit: {tally}; all accepted after {accepted:.1?}, ended after {ended:.1?}: {reasons:?}");
     assert!(tally.failed.is_empty(), "{:?}", tally.failed);
+    assert!(tally.repeated > 0, "some are asked for again");
     for reason in ["delivered", "out-of-stock", "payment-declined", "capture-failed", "customer"] {
         assert!(reasons.contains_key(reason), "no order has come to {reason}: {reasons:?}");
     }
@@ -80,15 +79,43 @@ async fn cancelling_what_has_ended_changes_nothing(suite: &Processes) {
     assert_eq!(ends(suite).await, before);
 }
 
+/// Every order is asked for two or three times under its key, side by side and later, also across a kill of the order
+/// service: all answers name one order, and it is there once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_that_is_asked_for_again_is_the_same_one() {
+    let mut suite = Processes::start().await;
+    let orders = setting("ORDERS", 150);
+    let mix = Mix { repeats: 1_000, ..PLAIN };
+    mix.stock(&suite.target(), orders).await.expect("stock");
+
+    let load = Load::begin(&suite.target(), mix, Pace::Clients(8), orders).expect("a load");
+    eventually(PATIENCE, "orders come in", async || match load.accepted() {
+        count if count >= orders / 2 => Ok(()),
+        count => Err(format!("{count} accepted")),
+    })
+    .await;
+    suite.kill("order").await;
+    suite.restart("order");
+    let tally = load.done().await;
+
+    eprintln!("asked again: {tally}");
+    assert_eq!(tally.accepted.len(), orders);
+    // `repeated` tells that every answer which came for a second request was looked at.
+    assert!(tally.repeated >= orders, "{} answers to what was asked again", tally.repeated);
+    all_have_ended(&suite, &tally, 4 * PATIENCE).await;
+    suite.finish().await;
+}
+
 /// Payment is frozen (SIGSTOP: it takes connections and events, and answers nothing) while orders come in:
 /// their customers do not notice. For longer by `FROZEN_SECS=20`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_service_that_stands_still_does_not_slow_acceptance() {
     let mut suite = Processes::start().await;
-    PLAIN.stock(&suite, 0).await;
+    PLAIN.stock(&suite.target(), 0).await.expect("stock");
     let time = Duration::from_secs(setting("FROZEN_SECS", 4) as u64);
 
-    let load = Load::begin(&suite, PLAIN, Pace::PerSecond(setting("RATE", 40) as u32), usize::MAX);
+    let load = Load::begin(&suite.target(), PLAIN, Pace::PerSecond(setting("RATE", 40) as u32), usize::MAX)
+        .expect("a load");
     let begun = Instant::now();
     sleep(time).await;
     suite.freeze("payment").await;

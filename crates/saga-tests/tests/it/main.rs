@@ -13,8 +13,9 @@ mod simulation;
 
 use std::{collections::BTreeSet, time::Duration};
 
+use ::load::Tally;
+use saga_tests::Processes;
 pub(crate) use saga_tests::suite::PATIENCE;
-use saga_tests::{Processes, load::Tally};
 use testkit::eventually;
 use uuid::Uuid;
 
@@ -28,6 +29,7 @@ pub(crate) fn setting(name: &str, usual: usize) -> usize {
 
 /// Waits until all orders have ended, and asserts that they are those which were accepted.
 pub(crate) async fn all_have_ended(suite: &Processes, tally: &Tally, within: Duration) {
+    assert!(tally.given_up.is_empty(), "given up: {:?}", tally.given_up);
     eventually(within, "all orders end", async || {
         match suite.count("order", "order_view where status not in ('delivered', 'cancelled')").await {
             0 => Ok(()),
@@ -39,6 +41,7 @@ pub(crate) async fn all_have_ended(suite: &Processes, tally: &Tally, within: Dur
     let there: BTreeSet<Uuid> = there.expect("orders").into_iter().collect();
     let accepted: BTreeSet<Uuid> = tally.accepted.iter().map(|it| it.id).collect();
     assert_eq!(accepted.len(), tally.accepted.len(), "no two requests have got one order");
+    assert!(tally.others.is_empty(), "placed twice: {:?}", tally.others);
     let difference: Vec<_> = there.symmetric_difference(&accepted).collect();
     assert!(difference.is_empty(), "accepted or there, and not both: {difference:?}");
 }

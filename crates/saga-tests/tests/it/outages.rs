@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use load::{Load, PLAIN, Pace};
 use saga_tests::{
     Processes,
-    load::{Load, PLAIN, Pace},
     processes::{PROVIDER, Setup},
 };
 use testkit::eventually;
@@ -17,10 +17,11 @@ use crate::{PATIENCE, all_have_ended, setting};
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn orders_wait_for_the_provider_and_are_charged_once() {
     let mut suite = Processes::start().await;
-    PLAIN.stock(&suite, 0).await;
+    PLAIN.stock(&suite.target(), 0).await.expect("stock");
     let outage = Duration::from_secs(setting("OUTAGE_SECS", 4) as u64);
 
-    let load = Load::begin(&suite, PLAIN, Pace::PerSecond(setting("RATE", 50) as u32), usize::MAX);
+    let load = Load::begin(&suite.target(), PLAIN, Pace::PerSecond(setting("RATE", 50) as u32), usize::MAX)
+        .expect("a load");
     eventually(PATIENCE, "orders come in", async || match load.accepted() {
         0..50 => Err("fewer than 50"),
         _ => Ok(()),
@@ -66,11 +67,12 @@ const GROWTH: u64 = 128 * 1024;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn orders_are_accepted_without_the_broker_and_complete_afterwards() {
     let mut suite = Processes::start_with(Setup { own_kafka: true, ..Setup::default() }).await;
-    PLAIN.stock(&suite, 0).await;
+    PLAIN.stock(&suite.target(), 0).await.expect("stock");
     let outage = Duration::from_secs(setting("OUTAGE_SECS", 5) as u64);
     let mut kafka = suite.kafka.take().expect("a broker of its own");
 
-    let load = Load::begin(&suite, PLAIN, Pace::PerSecond(setting("RATE", 50) as u32), usize::MAX);
+    let load = Load::begin(&suite.target(), PLAIN, Pace::PerSecond(setting("RATE", 50) as u32), usize::MAX)
+        .expect("a load");
     eventually(PATIENCE, "orders come in", async || match load.accepted() {
         0..100 => Err("fewer than 100"),
         _ => Ok(()),

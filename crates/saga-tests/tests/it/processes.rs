@@ -1,9 +1,7 @@
 //! Real processes, killed with -9 under load.
 
-use saga_tests::{
-    Processes,
-    load::{Load, Mix, PLAIN, Pace},
-};
+use load::{Load, Mix, PLAIN, Pace};
+use saga_tests::Processes;
 use testkit::eventually;
 
 use crate::{PATIENCE, all_have_ended, setting};
@@ -16,9 +14,9 @@ async fn killed_processes_lose_and_double_nothing() {
     let orders = setting("ORDERS", 300);
     let mix =
         Mix { tokens: &[("pm_card_visa", 900), ("pm_card_chargeDeclined", 100)], shortages: 200, ..PLAIN };
-    mix.stock(&suite, orders).await;
+    mix.stock(&suite.target(), orders).await.expect("stock");
 
-    let load = Load::begin(&suite, mix, Pace::Clients(16), orders);
+    let load = Load::begin(&suite.target(), mix, Pace::Clients(16), orders).expect("a load");
     for (part, service) in [(8, "order"), (4, "payment"), (2, "inventory")] {
         eventually(PATIENCE, "orders come in", async || match load.accepted() {
             count if count >= orders / part => Ok(()),

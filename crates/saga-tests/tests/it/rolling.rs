@@ -6,12 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use saga_tests::{
-    Processes,
-    load::{self, Latency, Load, PLAIN, Pace, Unanswered},
-    processes::STOP,
-    suite::SERVICES,
-};
+use load::{Latency, Load, PLAIN, Pace, Unanswered};
+use saga_tests::{Processes, processes::STOP, suite::SERVICES};
 use serde_json::Value;
 use tokio::{task::JoinHandle, time::interval};
 use tokio_util::sync::CancellationToken;
@@ -24,8 +20,9 @@ use crate::{PATIENCE, all_have_ended, setting};
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stopping_service_serves_whom_it_has_let_in() {
     let mut suite = Processes::start().await;
-    PLAIN.stock(&suite, 0).await;
-    let load = Load::begin(&suite, PLAIN, Pace::PerSecond(setting("RATE", 40) as u32), usize::MAX);
+    PLAIN.stock(&suite.target(), 0).await.expect("stock");
+    let load = Load::begin(&suite.target(), PLAIN, Pace::PerSecond(setting("RATE", 40) as u32), usize::MAX)
+        .expect("a load");
     let enough = CancellationToken::new();
     let readers: Vec<_> = SERVICES.map(|service| Reader::begin(&suite, service, enough.clone())).into();
 
@@ -82,7 +79,7 @@ impl Reader {
             "payment" => format!("/payments/{}", Uuid::nil()),
             _ => format!("/shipments/{}", Uuid::nil()),
         };
-        let (client, url) = (load::one_connection_a_request(), suite.url(service, &path));
+        let (client, url) = (load::one_connection_a_request().expect("a client"), suite.url(service, &path));
         let mut reader = Self { service, times: vec![], refused: 0, overloaded: 0, failed: BTreeMap::new() };
         tokio::spawn(async move {
             let mut every = interval(Duration::from_millis(50));

@@ -1,20 +1,20 @@
-use std::time::Duration;
+//! What is ordered.
+
+use std::{sync::OnceLock, time::Duration};
 
 use fastrand::Rng;
 use serde_json::{Value, json};
-
-use crate::{processes::Processes, suite::an_order};
+use uuid::Uuid;
 
 /// Products of which there is enough for any load.
-const PLENTY: [&str; 4] = ["CUP-01", "MUG-01", "POT-01", "TEA-01"];
+pub(crate) const PLENTY: [&str; 4] = ["LOAD-CUP", "LOAD-MUG", "LOAD-POT", "LOAD-TEA"];
 /// The product that runs out.
-const RARE: &str = "RARE-01";
+pub(crate) const RARE: &str = "LOAD-RARE";
 /// More than anybody has of it.
-const TOO_MANY: u32 = 9_999;
-const SHELF: i64 = 5_000_000;
+pub(crate) const TOO_MANY: u32 = 9_999;
 
 /// What is ordered: the same of the same seed.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub struct Mix {
     pub seed: u64,
     /// Payment methods, and how many of a thousand orders have each. The first orders have one of each.
@@ -25,10 +25,14 @@ pub struct Mix {
     pub rare: u32,
     /// How many of a thousand orders are cancelled by their customer, at some moment.
     pub cancels: u32,
+    /// How many of a thousand orders are asked for two or three times under their key, at once or later. Every answer
+    /// must name the one order: [`Tally::others`](crate::Tally::others).
+    pub repeats: u32,
 }
 
 /// Orders that all come to be delivered.
-pub const PLAIN: Mix = Mix { seed: 1, tokens: &[("pm_card_visa", 1_000)], shortages: 0, rare: 0, cancels: 0 };
+pub const PLAIN: Mix =
+    Mix { seed: 1, tokens: &[("pm_card_visa", 1_000)], shortages: 0, rare: 0, cancels: 0, repeats: 0 };
 
 /// Orders that come to every end, with every payment method of the provider. What holds a call up for seconds
 /// is seldom, as a process makes 128 at once.
@@ -53,36 +57,48 @@ pub const EVERYTHING: Mix = Mix {
     shortages: 20,
     rare: 30,
     cancels: 50,
+    repeats: 50,
 };
 
-impl Mix {
-    /// Puts on the shelves what `orders` of this mix may take, and less of what is to run out.
-    pub async fn stock(&self, suite: &Processes, orders: usize) {
-        for sku in PLENTY {
-            suite.stock(sku, SHELF).await;
-        }
-        let rare = orders as i64 * i64::from(self.rare) / 2_000;
-        suite.stock(RARE, rare.clamp(1, i64::from(TOO_MANY) - 1)).await;
-    }
+/// The body of `POST /orders` for `quantity` pieces of `sku`.
+pub fn an_order(sku: &str, quantity: u32, payment_method: &str) -> Value {
+    json!({
+        "customer": {"id": "c-1", "name": "Ada Lovelace", "email": "ada@example.com"},
+        "currency": "USD",
+        "lines": [{"sku": sku, "quantity": quantity}],
+        "ship_to": {"name": "Ada Lovelace", "line1": "12 Analytical St", "city": "London", "postal_code": "N1",
+                    "country": "GB"},
+        "payment_method": payment_method,
+    })
 }
 
 /// An order that is going to be placed.
-pub(super) struct Wish {
-    pub(super) number: usize,
-    pub(super) body: Value,
-    /// How long after it was accepted it is to be cancelled, and whether that is asked twice.
-    pub(super) cancel: Option<(Duration, bool)>,
+pub(crate) struct Wish {
+    pub(crate) number: usize,
+    pub(crate) body: Value,
+    pub(crate) cancel: Option<Cancel>,
+    /// After what times the same is asked for again.
+    pub(crate) repeats: Vec<Duration>,
+    /// The order that the first answer has named.
+    pub(crate) order: OnceLock<Uuid>,
+}
+
+/// How long after it was accepted an order is to be cancelled, and how often that is asked.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cancel {
+    pub(crate) after: Duration,
+    pub(crate) times: usize,
 }
 
 /// Endless; whoever takes them knows how many.
-pub(super) struct Wishes {
+pub(crate) struct Wishes {
     mix: Mix,
     rng: Rng,
     number: usize,
 }
 
 impl Wishes {
-    pub(super) fn of(mix: Mix) -> Self {
+    pub(crate) fn of(mix: Mix) -> Self {
         Self { mix, rng: Rng::with_seed(mix.seed), number: 0 }
     }
 
@@ -92,12 +108,13 @@ impl Wishes {
         }
         let all = self.mix.tokens.iter().map(|it| it.1).sum();
         let mut left = self.rng.u32(0..all);
-        let drawn = self.mix.tokens.iter().find(|(_, weight)| {
-            let hit = left < *weight;
-            left = left.saturating_sub(*weight);
-            hit
-        });
-        drawn.expect("weights").0
+        for (token, weight) in self.mix.tokens {
+            match left.checked_sub(*weight) {
+                Some(rest) => left = rest,
+                None => return token,
+            }
+        }
+        unreachable!("a number below the sum of the weights")
     }
 
     /// Two lines in any order, or one: orders that lock the same products in different orders.
@@ -118,12 +135,24 @@ impl Wishes {
     }
 
     /// At once, while the others are at work on it, or long after.
-    fn cancel(&mut self) -> Option<(Duration, bool)> {
+    fn cancel(&mut self) -> Option<Cancel> {
         if self.rng.u32(0..1_000) >= self.mix.cancels {
             return None;
         }
         let longest = [5, 100, 1_000, 6_000][self.rng.usize(0..4)];
-        Some((Duration::from_millis(self.rng.u64(0..longest)), self.rng.bool()))
+        let after = Duration::from_millis(self.rng.u64(0..longest));
+        Some(Cancel { after, times: self.rng.usize(1..=2) })
+    }
+
+    /// Side by side with the first, while it is under way, or long after.
+    fn repeats(&mut self) -> Vec<Duration> {
+        if self.rng.u32(0..1_000) >= self.mix.repeats {
+            return vec![];
+        }
+        let count = self.rng.usize(1..=2);
+        let mut after =
+            || Duration::from_millis([0, self.rng.u64(0..100), self.rng.u64(0..4_000)][self.rng.usize(0..3)]);
+        (0..count).map(|_| after()).collect()
     }
 }
 
@@ -133,7 +162,8 @@ impl Iterator for Wishes {
     fn next(&mut self) -> Option<Wish> {
         let mut body = an_order(PLENTY[0], 1, self.token());
         body["lines"] = self.lines();
-        let wish = Wish { number: self.number, body, cancel: self.cancel() };
+        let (number, cancel, repeats) = (self.number, self.cancel(), self.repeats());
+        let wish = Wish { number, body, cancel, repeats, order: OnceLock::new() };
         self.number += 1;
         Some(wish)
     }

@@ -1,3 +1,5 @@
+//! What customers have seen.
+
 use std::{
     collections::BTreeMap,
     fmt,
@@ -5,6 +7,11 @@ use std::{
 };
 
 use uuid::Uuid;
+
+use crate::wish::Wish;
+
+/// Kinds of failure that are told apart; a suite that says something else each time must not fill the memory.
+const KINDS: usize = 100;
 
 /// An order that was accepted.
 #[derive(Debug, Clone, Copy)]
@@ -18,10 +25,26 @@ pub struct Accepted {
     pub waited: Duration,
 }
 
+/// An answer that named another order than the first one under the same key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Other {
+    pub key: String,
+    pub first: Uuid,
+    pub then: Uuid,
+}
+
 /// What the clients have seen.
 #[derive(Debug, Clone, Default)]
 pub struct Tally {
+    /// Orders that clients have begun to ask for.
+    pub sent: usize,
+    /// Orders of an open loop that were due when it was stopped, and not even begun: it could not keep up.
+    pub unsent: usize,
     pub accepted: Vec<Accepted>,
+    /// Further answers that named the order that the first one had named.
+    pub repeated: usize,
+    /// Answers that named another order than the first one: each is an order placed twice.
+    pub others: Vec<Other>,
     /// Connections that nobody took: the request was never sent, and is sent again.
     pub refused: usize,
     /// Requests on a connection that had served others before and was closed before any answer. A client has
@@ -30,8 +53,22 @@ pub struct Tally {
     /// Everything else that was not the answer hoped for, by kind: on a connection that was taken, it is an
     /// error of the service's.
     pub failed: BTreeMap<String, usize>,
+    /// What was asked for in vain until the client's patience was at its end, or was said to be wrong. An order among
+    /// them may be there all the same, when it was the answer that got lost.
+    pub given_up: Vec<String>,
     /// What cancellations were answered with.
     pub cancels: Vec<(Uuid, u16)>,
+}
+
+/// A [`Tally`] in numbers, of the same names.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub sent: usize,
+    pub accepted: usize,
+    pub refused: usize,
+    pub raced: usize,
+    pub failed: usize,
+    pub given_up: usize,
 }
 
 /// How long answers took.
@@ -44,6 +81,34 @@ pub struct Latency {
 }
 
 impl Tally {
+    pub fn counts(&self) -> Counts {
+        Counts {
+            sent: self.sent,
+            accepted: self.accepted.len(),
+            refused: self.refused,
+            raced: self.raced,
+            failed: self.failed.values().sum(),
+            given_up: self.given_up.len(),
+        }
+    }
+
+    pub(crate) fn fail(&mut self, kind: String) {
+        let full = self.failed.len() >= KINDS && !self.failed.contains_key(&kind);
+        *self.failed.entry(if full { "of other kinds".to_owned() } else { kind }).or_default() += 1;
+    }
+
+    /// An answer has named an order; the first one is what is accepted.
+    pub(crate) fn answered(&mut self, wish: &Wish, key: String, it: Accepted) {
+        match wish.order.get() {
+            Some(first) if *first == it.id => self.repeated += 1,
+            Some(first) => self.others.push(Other { key, first: *first, then: it.id }),
+            None => {
+                wish.order.get_or_init(|| it.id);
+                self.accepted.push(it);
+            }
+        }
+    }
+
     /// How long the answers took to the requests sent in this time.
     pub fn latency(&self, from: Instant, to: Instant) -> Latency {
         let within = self.accepted.iter().filter(|it| (from..to).contains(&it.sent));
@@ -64,12 +129,15 @@ impl fmt::Display for Tally {
         let waited = Latency::of(self.accepted.iter().map(|it| it.waited).collect());
         write!(
             f,
-            "{} accepted; POST {answered}; since due {waited}; {} connections refused, {} kept ones closed in the \
-             race; failed: {:?}; cancellations by status: {:?}",
+            "{} accepted, {} of them again, {} twice; POST {answered}; since due {waited}; {} connections refused, {} \
+             kept ones closed in the race; failed: {:?}; given up: {}; cancellations by status: {:?}",
             self.accepted.len(),
+            self.repeated,
+            self.others.len(),
             self.refused,
             self.raced,
             self.failed,
+            self.given_up.len(),
             self.cancelled_with()
         )
     }
