@@ -11,6 +11,7 @@
 
 pub mod cloud_event;
 mod consumer;
+pub mod crash;
 mod kafka;
 mod memory;
 mod producer;

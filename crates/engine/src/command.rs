@@ -5,6 +5,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use bus::crash::{self, Crash};
 use opentelemetry::KeyValue;
 use sqlx::postgres::PgConnectOptions;
 use tokio::sync::{
@@ -175,6 +176,12 @@ async fn carry_out<D: Decider>(
     if let Err(error) = &result {
         link.drop_connection();
         tracing::warn!(%error, count = answers.len() - outcomes.len(), "commands not carried out");
+    }
+    let is_done = |(item, outcome): (&Item<D>, &Outcome<D>)| {
+        matches!((&item.origin, outcome), (Origin::Command { .. }, Outcome::Done(_)))
+    };
+    if items.iter().zip(&outcomes).any(is_done) {
+        crash::point(Crash::AfterCommand);
     }
     // Outcomes there are for a beginning of the items: those whose transaction has committed.
     let mut outcomes = outcomes.into_iter();

@@ -6,7 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bus::{Bus, Consumer, Envelope, Malformed, Received};
+use bus::{
+    Bus, Consumer, Envelope, Malformed, Received,
+    crash::{self, Crash},
+};
 use events::{EventType, NotAType, Unreadable};
 use opentelemetry::KeyValue;
 use sqlx::postgres::PgConnectOptions;
@@ -137,7 +140,10 @@ impl<D: Decider> Worker<D> {
                 Err(error) => Err(error),
             };
             self.count(&items, &outcomes);
-            let Err(error) = result else { break };
+            let Err(error) = result else {
+                crash::point(Crash::AfterCommit);
+                break;
+            };
             link.drop_connection();
             // What is committed is left out the next time; the inbox would do the same.
             items.drain(..outcomes.len());

@@ -44,7 +44,7 @@ pub use effect::{Effect, NoOutside, Outside, Unanswered};
 pub use events::{Timestamp, Unreadable};
 pub use health::Health;
 pub use idempotency::IdempotencyKey;
-pub use mutant::Mutant;
+pub use mutant::{Mutant, check_environment};
 pub use redrive::{AutoRedrive, DeadLetters, RedriveError, Redriven, Which};
 pub use relay::Relay;
 pub use run::{Engine, Settings, Task};

@@ -178,7 +178,8 @@ impl<D: Decider> Redrive<D> {
         let mut open: BTreeSet<Vec<u8>> = keys.into_iter().collect();
         while !open.is_empty() {
             let keys: Vec<&[u8]> = open.iter().map(Vec::as_slice).collect();
-            let letters = dead_letter::read(connection, D::SERVICE, &keys, self.batch_size, &turn.by).await?;
+            let (limit, mutation) = (self.batch_size, self.unit.mutation);
+            let letters = dead_letter::read(connection, D::SERVICE, &keys, limit, &turn.by, mutation).await?;
             let Some((last, _)) = letters.last() else { break };
             let last = last.key.clone();
             if turn.is_over() {

@@ -8,7 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bus::{Bus, DeliveryError, Producer};
+use bus::{
+    Bus, DeliveryError, Producer,
+    crash::{self, Crash},
+};
 use opentelemetry::KeyValue;
 use sqlx::{PgConnection, postgres::PgConnectOptions};
 use tokio::sync::Notify;
@@ -130,10 +133,7 @@ impl Relay {
         shutdown: &CancellationToken,
     ) -> Result<(), Ended> {
         let connection = link.get().await?;
-        let locked: bool = sqlx::query_scalar("select pg_try_advisory_lock($1)")
-            .bind(LOCK)
-            .fetch_one(&mut *connection)
-            .await?;
+        let locked = self.mutation.is(Mutant::SkipLockedPool) || lock(connection).await?;
         self.health.progress(Part::Relay);
         if !locked {
             return Ok(());
@@ -163,8 +163,10 @@ impl Relay {
         let mut last_seen = 0;
         let mut poll = SHORTEST_POLL;
         let mut more = true;
+        // The transaction that holds a page's rows ends with the page.
+        let at_once = if self.mutation.is(Mutant::SkipLockedPool) { 1 } else { UNDER_WAY };
         loop {
-            if more && under_way.len() < UNDER_WAY && ahead < BATCHES_AHEAD && !shutdown.is_cancelled() {
+            if more && under_way.len() < at_once && ahead < BATCHES_AHEAD && !shutdown.is_cancelled() {
                 let floor = match under_way.back() {
                     Some(batch) => Batch::last_id(batch),
                     None if self.mutation.is(Mutant::LastSeenRelay) => last_seen,
@@ -230,11 +232,13 @@ impl Relay {
             }
             return Err(Ended::Delivery(error, batch.offered));
         }
+        crash::point(Crash::AfterAck);
         caution.one_by_one = caution.one_by_one.saturating_sub(count);
         sqlx::query("delete from engine.outbox where outbox_id = any($1)")
             .bind(&batch.ids)
-            .execute(connection)
+            .execute(&mut *connection)
             .await?;
+        self.end_turn(connection).await?;
         caution.progressed = true;
         self.health.progress(Part::Relay);
         for (name, count) in batch.types {
@@ -242,4 +246,8 @@ impl Relay {
         }
         Ok(())
     }
+}
+
+async fn lock(connection: &mut PgConnection) -> sqlx::Result<bool> {
+    sqlx::query_scalar("select pg_try_advisory_lock($1)").bind(LOCK).fetch_one(connection).await
 }

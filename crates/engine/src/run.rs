@@ -93,7 +93,7 @@ impl<D: Decider, O: Outside<Input = D::Input>> Engine<D, O> {
             metrics,
             health: Health::new(settings.workers),
             traced: settings.traced,
-            mutation: Mutation::default(),
+            mutation: Mutation::of_process(),
             relay: Arc::new(Notify::new()),
             deadlines: Arc::new(Notify::new()),
             calls: call_sender,
@@ -104,8 +104,8 @@ impl<D: Decider, O: Outside<Input = D::Input>> Engine<D, O> {
         Self { settings, unit, outside, commands, valve, submissions, calls, dead_letters, redrives }
     }
 
-    /// Takes a defence out, for a test that is to see it missing.
-    #[cfg(feature = "mutants")]
+    /// Takes a defence out of this engine alone, for a test that is to see it missing.
+    #[cfg(feature = "chaos")]
     #[must_use]
     pub fn with_mutant(mut self, mutant: crate::Mutant) -> Self {
         let unit = Arc::get_mut(&mut self.unit).expect("an engine that has not begun");

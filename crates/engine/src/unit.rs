@@ -9,7 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bus::Received;
+use bus::{
+    Received,
+    crash::{self, Crash},
+};
 use opentelemetry::KeyValue;
 use sqlx::{Connection, PgConnection};
 use tokio::sync::{Notify, mpsc};
@@ -189,6 +192,7 @@ impl<D: Decider> Unit<D> {
                 return Err(fault);
             }
         };
+        crash::point(Crash::MidBatch);
         tx.commit().await?;
         let elapsed = begun.elapsed().as_secs_f64();
         self.metrics.transaction.record(elapsed, std::slice::from_ref(&self.metrics.service));
@@ -209,7 +213,7 @@ impl<D: Decider> Unit<D> {
         let inputs: Vec<&D::Input> =
             items.iter().filter(|it| claims.may_apply(it)).filter_map(Item::input).collect();
         let mut world = self.decider.load(tx, &inputs).await?;
-        claims.take_turns(tx, items).await?;
+        claims.take_turns(tx, items, self.mutation).await?;
         let mut written = Written::new();
         let mut outcomes = Vec::with_capacity(items.len());
         for (index, item) in items.iter().enumerate() {

@@ -4,7 +4,8 @@ use std::{
 };
 
 use engine::{
-    Arrival, Deadline, Decided, Decider, Decision, Declined, Publication, Recorded, Timestamp, Unreadable,
+    Arrival, Deadline, Decided, Decider, Decision, Declined, Mutant, Publication, Recorded, Timestamp,
+    Unreadable,
 };
 use events::{
     Event, Item, Money, OrderCancelled, OrderConfirmed, OrderId, OrderPlaced, ProductChanged,
@@ -134,7 +135,12 @@ impl Decider for Inventory {
     async fn load(&self, tx: &mut PgConnection, inputs: &[&Input]) -> sqlx::Result<World> {
         // Reservations first, always: they tell which products there are to lock.
         let orders = inputs.iter().filter_map(|it| it.order_id()).collect();
-        let reservations = store::lock_reservations(&mut *tx, orders).await?;
+        let is_stale =
+            |it: &&Input| Mutant::ExpiryWithoutLock.is_on() && matches!(it, Input::ReservationDue(_));
+        let stale = inputs.iter().copied().filter(is_stale).filter_map(Input::order_id).collect();
+        let stale = store::read_reservations(&mut *tx, stale, "").await?;
+        let mut reservations = store::read_reservations(&mut *tx, orders, "for update").await?;
+        reservations.extend(stale);
         let mut world = World { reservations, ..World::default() };
         world.products = store::lock_products(tx, world.skus(inputs)).await?;
         Ok(world)

@@ -18,21 +18,22 @@ fn decode_error(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> s
     sqlx::Error::Decode(error.into())
 }
 
-/// Locks reservations, in the order of their ids. Those that do not exist are left out.
-pub(crate) async fn lock_reservations(
+/// Reads reservations, in the order of their ids, and locks them if `lock` is `for update`. Those that do not exist
+/// are left out.
+pub(crate) async fn read_reservations(
     tx: &mut PgConnection,
     orders: BTreeSet<OrderId>,
+    lock: &'static str,
 ) -> sqlx::Result<BTreeMap<OrderId, Reservation>> {
     if orders.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let rows = sqlx::query(
+    let sql = format!(
         "select order_id, status, items::text as items, expires_at, sequence from reservation
-         where order_id = any($1) order by order_id for update",
-    )
-    .bind(orders.iter().map(|it| it.0).collect::<Vec<_>>())
-    .fetch_all(tx)
-    .await?;
+         where order_id = any($1) order by order_id {lock}"
+    );
+    let ids: Vec<Uuid> = orders.iter().map(|it| it.0).collect();
+    let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(ids).fetch_all(tx).await?;
     rows.iter().map(read_reservation).collect()
 }
 

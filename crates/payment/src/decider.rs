@@ -1,13 +1,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use engine::{
-    Arrival, Decided, Decider, Decision, Declined, Effect, Publication, Recorded, Timestamp, Unreadable,
+    Arrival, Decided, Decider, Decision, Declined, Effect, Mutant, Publication, Recorded, Timestamp,
+    Unreadable,
 };
 use events::{Event, OrderCancelled, OrderConfirmed, OrderId, OrderPlaced, StockReserved};
 use sqlx::PgConnection;
 
 use crate::{
-    payment::{Answer, Charge, Payment, PaymentEvent, Published},
+    payment::{Answer, Call, Charge, Payment, PaymentEvent, Published},
     store,
 };
 
@@ -95,11 +96,16 @@ impl Decider for Payments {
             Input::StockReserved(_) => payment.reserve(),
             Input::OrderConfirmed(_) => payment.confirm(),
             // Compensation.
+            Input::OrderCancelled(_) if Mutant::NoTombstone.is_on() && payment.is_awaiting() => Ok(vec![]),
             Input::OrderCancelled(_) => payment.cancel(),
             // Answers.
             Input::Answered(_, answer) => payment.answer(answer),
         };
-        let events = events.map_err(|it| Declined::Impossible(it.0.into()))?;
+        let mut events = events.map_err(|it| Declined::Impossible(it.0.into()))?;
+        let asks_refund = |it: &PaymentEvent| matches!(it, PaymentEvent::Asked(Call::Refund { .. }));
+        if Mutant::RefundOnRequest.is_on() && events.iter().any(asks_refund) {
+            events.push(PaymentEvent::Refunded);
+        }
         let effects = events.iter().filter_map(effect).collect();
         let events = events.into_iter().map(|event| Fact { order_id, event }).collect();
         Ok(Decision { events, effects, ..Decision::nothing() })

@@ -165,6 +165,11 @@ impl Payment {
         };
     }
 
+    /// Nothing was asked of the provider yet, and something may still be.
+    pub(crate) fn is_awaiting(&self) -> bool {
+        matches!(self.state, S::Awaiting { .. })
+    }
+
     // Forward.
 
     /// The order has an amount: with the stock reserved, the provider is asked to hold it.

@@ -56,6 +56,7 @@ where
     D: Decider,
     O: Outside<Input = D::Input>,
 {
+    engine::check_environment().map_err(anyhow::Error::msg)?;
     let listener = http::bind("HTTP_ADDR", config.http_addr).await?;
     let admin = match config.admin_addr {
         Some(addr) => Some(http::bind("ADMIN_ADDR", addr).await?),

@@ -1,4 +1,5 @@
-//! What a test needs of real servers: a database of its own, topics of its own, and waiting with a deadline.
+//! What a test needs of real servers: a database of its own, topics of its own, and waiting with a deadline; and of
+//! itself: a process of its own.
 //!
 //! The servers' addresses are in `TEST_POSTGRES_URL` (a superuser's) and `TEST_KAFKA_BOOTSTRAP_SERVERS`, set by
 //! `waybill-local run`. Tests share the servers and nothing else, so they run side by side.
@@ -11,6 +12,7 @@
 //! Absent on purpose: a Kafka client (whoever creates topics, deletes them) and any business word.
 //! Panics are the interface, as for assertions.
 
+mod again;
 mod database;
 mod waiting;
 
@@ -22,6 +24,7 @@ use std::{
 
 use uuid::Uuid;
 
+pub use again::run_again;
 pub use database::TestDatabase;
 pub use waiting::eventually;
 

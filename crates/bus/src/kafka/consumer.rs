@@ -24,6 +24,7 @@ use crate::{
     Error,
     cloud_event::UNREADABLE_HEADERS,
     consumer::{BATCH_BYTES, bytes_of, last_of_each_partition},
+    crash::{self, Crash},
     record::{Header, Received},
 };
 
@@ -268,6 +269,9 @@ impl ClientContext for Generations {
 
 impl ConsumerContext for Generations {
     fn pre_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        if !matches!(rebalance, Rebalance::Error(_)) {
+            crash::point(Crash::Rebalance);
+        }
         self.count.fetch_add(1, Ordering::AcqRel);
         self.assigned.store(matches!(rebalance, Rebalance::Assign(_)), Ordering::Relaxed);
         match rebalance {

@@ -11,6 +11,7 @@ use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
 use super::{Poison, bytes};
+use crate::mutant::{Mutant, Mutation};
 
 /// Who does something about dead letters, and why. Recorded with what became of each.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,16 +92,16 @@ pub(crate) async fn read(
     keys: &[&[u8]],
     limit: usize,
     by: &Arc<By>,
+    mutation: Mutation,
 ) -> sqlx::Result<Vec<(Rerun, Received)>> {
-    let mut rows = sqlx::query(
+    let order = if mutation.is(Mutant::RedriveOutOfOrder) { "desc" } else { "asc" };
+    let sql = format!(
         "select dead_letter_id, key, event_id, status, topic, partition, \"offset\", record_key, headers, payload
          from engine.dead_letter where consumer = $1 and key = any($2::bytea[])
-         order by key, dead_letter_id limit $3",
-    )
-    .bind(consumer)
-    .bind(keys)
-    .bind(limit as i64)
-    .fetch(connection);
+         order by key, dead_letter_id {order} limit $3"
+    );
+    let mut rows =
+        sqlx::query(sqlx::AssertSqlSafe(sql)).bind(consumer).bind(keys).bind(limit as i64).fetch(connection);
     let (mut letters, mut size) = (Vec::new(), 0);
     while size < PAGE_BYTES {
         let Some(row) = rows.try_next().await? else { break };
@@ -124,8 +125,10 @@ pub(crate) async fn read(
 
 /// The letters of a batch that are still there, by key. Each can be applied when it is the first of its key:
 /// earlier ones have left by then, whoever saw to it.
-#[derive(Default)]
-pub(crate) struct Reruns(HashMap<Vec<u8>, BTreeSet<i64>>);
+pub(crate) struct Reruns {
+    there: HashMap<Vec<u8>, BTreeSet<i64>>,
+    mutation: Mutation,
+}
 
 impl Reruns {
     /// To be asked under the locks of the letters' keys.
@@ -133,8 +136,10 @@ impl Reruns {
         tx: &mut PgConnection,
         consumer: &str,
         letters: &[&Rerun],
+        mutation: Mutation,
     ) -> sqlx::Result<Self> {
-        let Some(last) = letters.iter().map(|it| it.id).max() else { return Ok(Self::default()) };
+        let mut there: HashMap<Vec<u8>, BTreeSet<i64>> = HashMap::new();
+        let Some(last) = letters.iter().map(|it| it.id).max() else { return Ok(Self { there, mutation }) };
         let keys: BTreeSet<&[u8]> = letters.iter().map(|it| it.key.as_slice()).collect();
         let rows = sqlx::query(
             "select key, dead_letter_id from engine.dead_letter
@@ -145,23 +150,24 @@ impl Reruns {
         .bind(last)
         .fetch_all(tx)
         .await?;
-        let mut there: HashMap<Vec<u8>, BTreeSet<i64>> = HashMap::new();
         for row in rows {
             there.entry(row.try_get("key")?).or_default().insert(row.try_get("dead_letter_id")?);
         }
-        Ok(Self(there))
+        Ok(Self { there, mutation })
     }
 
     pub(crate) fn is_there(&self, letter: &Rerun) -> bool {
-        self.0.get(&letter.key).is_some_and(|it| it.contains(&letter.id))
+        self.there.get(&letter.key).is_some_and(|it| it.contains(&letter.id))
     }
 
     pub(crate) fn is_first(&self, letter: &Rerun) -> bool {
-        self.0.get(&letter.key).is_some_and(|it| it.first() == Some(&letter.id))
+        let reversed = self.mutation.is(Mutant::RedriveOutOfOrder);
+        let first = |it: &BTreeSet<i64>| if reversed { it.last().copied() } else { it.first().copied() };
+        self.there.get(&letter.key).and_then(first) == Some(letter.id)
     }
 
     pub(crate) fn leaves(&mut self, letter: &Rerun) {
-        if let Some(ids) = self.0.get_mut(&letter.key) {
+        if let Some(ids) = self.there.get_mut(&letter.key) {
             ids.remove(&letter.id);
         }
     }

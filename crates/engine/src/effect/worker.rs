@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use bus::crash::{self, Crash};
 use opentelemetry::KeyValue;
 use recloser::Error as Broken;
 use sqlx::{PgPool, Row, postgres::PgRow};
@@ -97,6 +98,9 @@ impl<D: Decider, O: Outside<Input = D::Input>> Worker<D, O> {
                 Err(Broken::Rejected) => "breaker-open",
             };
             metrics.effects.add(1, &[metrics.service.clone(), KeyValue::new("outcome", named)]);
+            if answer.is_ok() {
+                crash::point(Crash::AfterAnswer);
+            }
             let (error, down) = match answer {
                 Ok(input) => match commands.submit_answer(call.id, input, cause::<D>(&call)).await {
                     Ok(()) => return Done { id: call.id, outcome: Outcome::Answered },

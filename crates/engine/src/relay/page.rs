@@ -7,7 +7,10 @@ use futures::TryStreamExt;
 use sqlx::{PgConnection, Row, postgres::PgRow};
 
 use super::{Caution, Relay};
-use crate::dead_letter;
+use crate::{
+    dead_letter,
+    mutant::{Mutant, Mutation},
+};
 
 /// Rows read at once, at the most.
 const ROWS: usize = 1_000;
@@ -66,8 +69,12 @@ impl Relay {
     ) -> sqlx::Result<(Option<Batch>, bool)> {
         caution.refused.retain(|_, until| *until > Instant::now());
         let limit = if caution.one_by_one > 0 { 1 } else { caution.pages.rows };
-        let (rows, cut) = read(connection, caution, floor, limit).await?;
-        let Some(first) = rows.first() else { return Ok((None, false)) };
+        self.begin_turn(connection).await?;
+        let (rows, cut) = read(connection, caution, self.mutation, floor, limit).await?;
+        let Some(first) = rows.first() else {
+            self.end_turn(connection).await?;
+            return Ok((None, false));
+        };
         let first = (first.try_get("aggregate_type")?, first.try_get("aggregate_id")?);
         let records = rows.iter().map(|row| self.record(row)).collect::<sqlx::Result<Vec<_>>>()?;
         let delivery = producer.enqueue(records);
@@ -85,6 +92,21 @@ impl Relay {
         let full =
             (cut || rows.len() == limit) && batch.delivery.taken == rows.len() && caution.one_by_one == 0;
         Ok((Some(batch), full))
+    }
+
+    /// Of a pool each member holds what it publishes by the locks of its rows, and so in a transaction.
+    async fn begin_turn(&self, connection: &mut PgConnection) -> sqlx::Result<()> {
+        match self.mutation.is(Mutant::SkipLockedPool) {
+            true => sqlx::raw_sql("begin").execute(connection).await.map(|_| ()),
+            false => Ok(()),
+        }
+    }
+
+    pub(super) async fn end_turn(&self, connection: &mut PgConnection) -> sqlx::Result<()> {
+        match self.mutation.is(Mutant::SkipLockedPool) {
+            true => sqlx::raw_sql("commit").execute(connection).await.map(|_| ()),
+            false => Ok(()),
+        }
     }
 
     fn record<'r>(&self, row: &'r PgRow) -> sqlx::Result<Record<'r>> {
@@ -121,25 +143,34 @@ impl Relay {
 async fn read(
     connection: &mut PgConnection,
     caution: &mut Caution,
+    mutation: Mutation,
     floor: i64,
     limit: usize,
 ) -> sqlx::Result<(Vec<PgRow>, bool)> {
     let (types, ids): (Vec<&str>, Vec<&str>) =
         caution.refused.keys().map(|(kind, id)| (kind.as_str(), id.as_str())).unzip();
-    let mut read = sqlx::query(
+    let held_back = match mutation.is(Mutant::PastFailedDelivery) {
+        true => {
+            "outbox_id not in (select min(outbox_id) from engine.outbox
+                 where (aggregate_type, aggregate_id) in (select * from unnest($2::text[], $3::text[]))
+                 group by aggregate_type, aggregate_id)"
+        }
+        false => "(aggregate_type, aggregate_id) not in (select * from unnest($2::text[], $3::text[]))",
+    };
+    let lock = if mutation.is(Mutant::SkipLockedPool) { "for update skip locked" } else { "" };
+    let sql = format!(
         "select outbox_id, event_id, aggregate_type, aggregate_id, type, sequence, occurred_at, correlation_id,
              causation_id, actor, traceparent, tracestate, baggage, headers, payload
          from engine.outbox
-         where outbox_id > $1
-           and (cardinality($2::text[]) = 0
-                or (aggregate_type, aggregate_id) not in (select * from unnest($2::text[], $3::text[])))
-         order by outbox_id limit $4",
-    )
-    .bind(floor)
-    .bind(types)
-    .bind(ids)
-    .bind(limit as i64)
-    .fetch(connection);
+         where outbox_id > $1 and (cardinality($2::text[]) = 0 or {held_back})
+         order by outbox_id limit $4 {lock}"
+    );
+    let mut read = sqlx::query(sqlx::AssertSqlSafe(sql))
+        .bind(floor)
+        .bind(types)
+        .bind(ids)
+        .bind(limit as i64)
+        .fetch(connection);
     let (mut rows, mut bytes, mut cut): (Vec<PgRow>, _, _) = (Vec::new(), 0, false);
     while let Some(row) = read.try_next().await? {
         // Read to the end all the same: a statement that stands still while the log is waited for keeps vacuum from

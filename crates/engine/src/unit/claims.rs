@@ -58,7 +58,7 @@ impl Claims {
         Ok(Self {
             fresh,
             parked: dead_letter::lock_parked(tx, consumer, &keys).await?,
-            reruns: Reruns::there(tx, consumer, &letters).await?,
+            reruns: Reruns::there(tx, consumer, &letters, mutation).await?,
             replies: idempotency::known(tx, &idempotency).await?,
             answered: HashSet::new(),
             due: HashSet::new(),
@@ -84,6 +84,7 @@ impl Claims {
         &mut self,
         tx: &mut PgConnection,
         items: &[Item<D>],
+        mutation: Mutation,
     ) -> sqlx::Result<()> {
         let (mut answers, mut deadlines) = (Vec::new(), Vec::new());
         for item in items {
@@ -94,7 +95,11 @@ impl Claims {
             }
         }
         self.answered = effect::claim(tx, &answers).await?;
-        self.due = deadline::claim(tx, &deadlines).await?.into_iter().collect();
+        let due = deadline::claim(tx, &deadlines).await?;
+        self.due = match mutation.is(Mutant::ExpiryWithoutLock) {
+            true => deadlines.into_iter().cloned().collect(),
+            false => due.into_iter().collect(),
+        };
         Ok(())
     }
 

@@ -25,6 +25,8 @@ pub(crate) enum Violation {
     OutOfOrder { account: String, expected: i64, found: i64 },
     /// One event is on the topic under two ids.
     TwoIds { account: String, sequence: i64 },
+    /// An event had its effect before an earlier one of its account.
+    Overtaken { cause: Uuid },
     /// An account's balance is not the sum of its journal.
     Unbalanced { account: String },
 }
@@ -73,6 +75,15 @@ pub(crate) fn effects_once(causes: &[Uuid], journal: &[Entry]) -> Result<(), Vio
         }
     }
     Ok(())
+}
+
+/// The effects on one account come in the order in which its events, with the ids `causes`, were sent.
+pub(crate) fn as_sent(causes: &[Uuid], journal: &[Entry]) -> Result<(), Violation> {
+    let applied = journal.iter().map(|it| it.cause_id).filter(|it| causes.contains(it));
+    match applied.zip(causes).find(|(applied, sent)| applied != *sent) {
+        Some((cause, _)) => Err(Violation::Overtaken { cause }),
+        None => Ok(()),
+    }
 }
 
 /// Per account, the first occurrences on the topic count 1, 2, 3, ..; what occurs again does so under its id.

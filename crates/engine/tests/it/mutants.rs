@@ -1,11 +1,12 @@
 //! Engines with a defence taken out: the checks that healthy engines pass have to see the difference.
 
-use engine::Mutant;
+use engine::{Mutant, Redriven, Which};
 use uuid::Uuid;
 
 use crate::{
     laws::{self, Violation},
-    relay::late_commit,
+    redrive::{cure, parked},
+    relay::{late_commit, refused, write_outbox},
     rig::{Rig, book},
 };
 
@@ -48,6 +49,38 @@ async fn dies_in_mid_batch(mutant: Option<Mutant>) -> (Vec<Uuid>, Result<(), Vio
     (sent, verdict)
 }
 
+/// One that reads the outbox stands still with the first row of each account, while two relays are at work.
+async fn stands_still(mutant: Option<Mutant>) -> Result<(), Violation> {
+    let rig = Rig::new().await;
+    write_outbox(&rig, 1_000).await;
+    let held = rig.hold("select from engine.outbox where sequence = 1 for update").await;
+    let relays = ["one", "two"].map(|name| rig.engine(name).mutant(mutant).run(|it| it == "relay"));
+    rig.published_of(950).await;
+    held.rollback().await.unwrap();
+    rig.drained().await;
+    let verdict = laws::hold(&rig, &[]).await;
+    for relay in relays {
+        relay.stop().await;
+    }
+    rig.close().await;
+    verdict
+}
+
+/// A key whose poison is cured is run again.
+async fn redriven(mutant: Option<Mutant>) -> (Vec<Uuid>, Result<(), Violation>) {
+    let rig = Rig::new().await;
+    let engine = rig.engine("engine").mutant(mutant).run(|_| true);
+    let sent = parked(&rig, "ill", 5).await;
+    rig.letters_of(6).await;
+    cure(&rig).await;
+    let redriven = engine.redrive(Which::All).await.unwrap();
+    assert_eq!(redriven, Redriven { applied: 6, ..Redriven::default() });
+    let verdict = laws::as_sent(&sent, &rig.journal().await);
+    engine.stop().await;
+    rig.close().await;
+    (sent, verdict)
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_an_inbox_a_duplicate_has_its_effect_twice() {
     let (healthy, mutant) = tokio::join!(delivered_twice(None), delivered_twice(Some(Mutant::NoInbox)));
@@ -76,4 +109,32 @@ async fn a_relay_that_reads_on_from_the_last_id_skips_a_late_commit() {
     assert_eq!(verdicts.1, Err(Violation::NotPublished { account: "late".into(), sequence: 1 }));
     healthy.close().await;
     mutant.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pool_of_relays_publishes_later_rows_of_a_key_first() {
+    let (healthy, mutant) = tokio::join!(stands_still(None), stands_still(Some(Mutant::SkipLockedPool)));
+
+    assert_eq!(healthy, Ok(()));
+    assert!(matches!(mutant, Err(Violation::OutOfOrder { expected: 1, found: 2, .. })), "{mutant:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_relay_that_goes_on_behind_a_refused_row_publishes_later_ones_of_its_key() {
+    let (healthy, mutant) = (Rig::new().await, Rig::new().await);
+
+    let verdicts = tokio::join!(refused(&healthy, None), refused(&mutant, Some(Mutant::PastFailedDelivery)));
+
+    assert_eq!(verdicts.0, Ok(()));
+    assert_eq!(verdicts.1, Err(Violation::OutOfOrder { account: "ill".into(), expected: 1, found: 2 }));
+    healthy.close().await;
+    mutant.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redrive_in_the_reverse_order_lets_later_events_overtake() {
+    let (healthy, mutant) = tokio::join!(redriven(None), redriven(Some(Mutant::RedriveOutOfOrder)));
+
+    assert_eq!(healthy.1, Ok(()));
+    assert_eq!(mutant.1, Err(Violation::Overtaken { cause: mutant.0[5] }));
 }

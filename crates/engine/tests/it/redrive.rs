@@ -17,14 +17,14 @@ use crate::{
 const CURE: &str = "alter table account drop constraint account_covered";
 
 /// Overdrawn at first, then `behind` plain bookings that wait.
-async fn parked(rig: &Rig, account: &str, behind: i64) -> Vec<Uuid> {
+pub(crate) async fn parked(rig: &Rig, account: &str, behind: i64) -> Vec<Uuid> {
     let waiting = (1..=behind).map(|it| book(account, it));
     let orders: Vec<Order> =
         [twisted(account, -1_000_000, Twist::Overdraw)].into_iter().chain(waiting).collect();
     rig.send(&orders).await
 }
 
-async fn cure(rig: &Rig) {
+pub(crate) async fn cure(rig: &Rig) {
     sqlx::raw_sql(CURE).execute(&rig.pool).await.unwrap();
 }
 

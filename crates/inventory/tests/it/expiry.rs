@@ -8,11 +8,11 @@ use crate::{
     told::{cancelled, confirmed, dispatched, order, placed},
 };
 
-const FOR_AN_HOUR: &[&str] = &["--reservation-ttl-secs", "3600"];
+pub(crate) const FOR_AN_HOUR: &[&str] = &["--reservation-ttl-secs", "3600"];
 
 impl Rig {
     /// Lets the time of every reservation be over.
-    async fn an_hour_passes(&self) {
+    pub(crate) async fn an_hour_passes(&self) {
         let passed = sqlx::query("update engine.deadline set due_at = clock_timestamp()");
         passed.execute(&self.pool).await.unwrap();
     }

@@ -6,6 +6,7 @@ mod concurrency;
 mod expiry;
 mod http;
 mod laws;
+mod mutants;
 mod rig;
 mod saga;
 mod storage;

@@ -1,13 +1,14 @@
 //! Every state, every input, and what follows from each pair of them.
 
 mod every;
+mod mutants;
 mod table;
 
 use std::fmt::Write as _;
 
 use events::{Currency, Money};
 
-use self::every::{inputs, states};
+use self::every::{hold, inputs, states};
 use super::*;
 use crate::{
     payment::{Call, Hold, State, Then},

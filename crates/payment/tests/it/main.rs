@@ -7,6 +7,7 @@ mod exits;
 mod forward;
 mod http;
 mod laws;
+mod mutants;
 mod order;
 mod races;
 mod repeat;

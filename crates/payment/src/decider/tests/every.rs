@@ -24,11 +24,11 @@ fn amount() -> Money {
     Money { amount: 1_999, currency: Currency::USD }
 }
 
-fn charge() -> Charge {
+pub(super) fn charge() -> Charge {
     Charge { amount: amount(), payment_method: "pm_card_visa".to_owned() }
 }
 
-fn hold() -> Hold {
+pub(super) fn hold() -> Hold {
     Hold { amount: amount(), reference: "pi_1".to_owned() }
 }
 
