@@ -54,6 +54,17 @@ pub enum Pace {
     PerSecond(u32),
 }
 
+/// Sees how a load goes.
+#[derive(Clone)]
+pub struct Meter(Arc<Clients>);
+
+impl Meter {
+    /// What has happened so far, in numbers.
+    pub fn counts(&self) -> Counts {
+        self.0.tally().counts()
+    }
+}
+
 /// Orders being placed; dropped, it places no more and forgets those under way.
 pub struct Load {
     clients: Arc<Clients>,
@@ -73,6 +84,11 @@ impl Load {
         let enough = CancellationToken::new();
         let task = AbortOnDropHandle::new(tokio::spawn(clients.clone().run(pace, enough.clone())));
         Ok(Self { clients, enough, task })
+    }
+
+    /// Sees how it goes, also while somebody else waits for its end.
+    pub fn meter(&self) -> Meter {
+        Meter(self.clients.clone())
     }
 
     /// How many orders were accepted so far.
