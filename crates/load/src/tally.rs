@@ -129,7 +129,7 @@ impl fmt::Display for Tally {
         let waited = Latency::of(self.accepted.iter().map(|it| it.waited).collect());
         write!(
             f,
-            "{} accepted, {} of them again, {} twice; POST {answered}; since due {waited}; {} connections refused, {} \
+            "{} accepted ({} asked for again, {} placed twice); POST {answered}; since due {waited}; {} connections refused, {} \
              kept ones closed in the race; failed: {:?}; given up: {}; cancellations by status: {:?}",
             self.accepted.len(),
             self.repeated,

@@ -9,6 +9,10 @@ use crate::{
 
 /// Colours that can be told apart; the style sheet has as many of each.
 pub(crate) const COLOURS: usize = 8;
+/// As wide as text columns of the page are.
+pub(crate) const WIDTH: f64 = 1_160.0;
+/// What is left free at the right edge.
+pub(crate) const RIGHT: f64 = 16.0;
 /// The size of all text in a plot.
 pub(crate) const FONT: f64 = 11.0;
 
@@ -73,11 +77,8 @@ impl Frame {
 
     /// The lines of the grid and what is written at the left edge.
     pub(crate) fn grid(&self, svg: &mut String, x: &Scale, y: &Scale) {
-        for (at, _) in x.ticks(self.x_ticks()) {
-            let x = self.left + at * self.width;
-            line(svg, "grid", (x, self.top), (x, self.bottom()));
-        }
-        for (at, label) in y.ticks((self.height / 40.0).round().max(2.0) as usize) {
+        self.rules(svg, x);
+        for (at, label) in y.ticks((self.height / 30.0).round().max(2.0) as usize) {
             let y = self.bottom() - at * self.height;
             line(svg, "grid", (self.left, y), (self.right(), y));
             text(svg, "tick end", self.left - 6.0, y + 4.0, &label);
@@ -85,13 +86,23 @@ impl Frame {
         line(svg, "axis", (self.left, self.bottom()), (self.right(), self.bottom()));
     }
 
+    /// The lines of the grid that go up.
+    pub(crate) fn rules(&self, svg: &mut String, x: &Scale) {
+        for (at, _) in x.ticks(self.x_ticks()) {
+            let x = self.left + at * self.width;
+            line(svg, "grid", (x, self.top), (x, self.bottom()));
+        }
+    }
+
     /// What is written below the lower edge: ticks, and further down the label.
     pub(crate) fn x_axis(&self, svg: &mut String, x: &Scale, label: &str) {
-        // Ticks that would touch are left out, the first and the last ones first to be kept.
+        // Ticks that would touch the one before are left out.
         let mut end = f64::NEG_INFINITY;
         for (at, tick) in x.ticks(self.x_ticks()) {
             let (x, half) = (self.left + at * self.width, width(&tick, FONT) / 2.0);
             if x - half > end {
+                // The last one may not get over the edge of the image.
+                let x = x.min(self.right() + RIGHT - half);
                 text(svg, "tick mid", x, self.bottom() + 15.0, &tick);
                 end = x + half + 4.0;
             }
@@ -104,7 +115,8 @@ impl Frame {
     }
 
     pub(crate) fn draw(&self, svg: &mut String, x: &Scale, y: &Scale, series: &[Series]) {
-        for (index, it) in series.iter().enumerate() {
+        // The first is the one that matters most, and is on top.
+        for (index, it) in series.iter().enumerate().rev() {
             let path = self.path(x, y, it);
             if !path.is_empty() {
                 let colour = index % COLOURS;

@@ -33,6 +33,7 @@ pub struct Page {
 }
 
 impl Page {
+    /// A page that begins with its title.
     pub fn new(title: impl Into<String>) -> Self {
         let title = title.into();
         let body = format!("<h1>{}</h1>\n", Escaped(&title));
@@ -87,10 +88,12 @@ impl Page {
         self.with(format_args!("</tr></table></div>\n"))
     }
 
+    /// A timeline under its title.
     pub fn timeline(self, timeline: &Timeline) -> Self {
         self.figure(&timeline.title, &timeline.to_svg())
     }
 
+    /// A plot under its title.
     pub fn plot(self, plot: &Plot) -> Self {
         self.figure(&plot.title, &plot.to_svg())
     }

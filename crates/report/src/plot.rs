@@ -1,10 +1,10 @@
 //! One coordinate system on its own.
 
 use crate::{
-    frame::{FONT, Frame, Series, image, legend, text},
+    frame::{FONT, Frame, RIGHT, Series, WIDTH, image, legend, text},
     scale::{Axis, Scale},
     text::width,
-    timeline::{RIGHT, WIDTH, legend_of},
+    timeline::legend_of,
 };
 
 /// Lines over any axis: what a change does to a figure, or a latency by its percentiles.

@@ -204,8 +204,8 @@ mod tests {
 
     #[test]
     fn nothing_and_what_is_no_number_have_a_scale() {
-        check(Axis::Linear, &[], 4, "0.0 | 0.5 | 1.0");
-        check(Axis::Linear, &[0.0, f64::NAN, f64::INFINITY], 2, "0.0 | 0.5 | 1.0");
+        check(Axis::Linear, &[], 4, "0 | 0.5 | 1.0");
+        check(Axis::Linear, &[0.0, f64::NAN, f64::INFINITY], 2, "0 | 0.5 | 1.0");
         check(Axis::Log, &[0.0, -1.0], 2, "1 | 2 | 5 | 10");
         check(Axis::Seconds, &[], 2, "0.0 s | 0.5 s | 1.0 s");
     }

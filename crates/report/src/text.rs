@@ -31,14 +31,15 @@ impl Write for Escaping<'_, '_> {
     }
 }
 
-/// About how wide a text is in a proportional font of this size; rather too wide, so that labels do not touch.
+/// About how wide a text is in a proportional font of this size: as wide as in the widest of the usual ones, so that
+/// labels do not touch.
 pub(crate) fn width(text: &str, size: f64) -> f64 {
     let em = |char: char| match char {
         'i' | 'j' | 'l' | 'f' | 't' | 'r' | 'I' | ' ' | '.' | ',' | ':' | ';' | '!' | '|' | '(' | ')'
-        | '\'' => 0.36,
-        'm' | 'w' | 'M' | 'W' | '@' | '%' => 0.92,
-        'A'..='Z' => 0.7,
-        it if it.is_ascii() => 0.58,
+        | '\'' => 0.41,
+        'm' | 'w' | 'M' | 'W' | '@' | '%' => 0.97,
+        'A'..='Z' => 0.74,
+        it if it.is_ascii() => 0.63,
         _ => 1.0,
     };
     text.chars().map(em).sum::<f64>() * size

@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 use self::lanes::{Bar, Lanes};
 use crate::{
-    frame::{COLOURS, FONT, Frame, Series, image, legend, text},
+    frame::{COLOURS, FONT, Frame, RIGHT, Series, WIDTH, image, legend, line, text},
     scale::{Axis, Scale},
     text::{Escaped, shortened, width},
 };
@@ -43,10 +43,10 @@ pub struct Span {
     pub kind: String,
 }
 
-/// As wide as text columns of the page are.
-pub(crate) const WIDTH: f64 = 1_160.0;
-pub(crate) const RIGHT: f64 = 16.0;
 const PANEL: f64 = 120.0;
+/// The size of titles in a plot, and some more as they are bold.
+const BOLD: f64 = 13.0 * 1.12;
+/// The longest name of a lane, in characters.
 const LANE_NAME: usize = 18;
 
 impl Timeline {
@@ -96,12 +96,16 @@ impl Timeline {
             "<rect class=\"lanes\" x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{height:.1}\"/>",
             frame.left, frame.top, frame.width
         );
+        let below = Frame { height, ..*frame };
+        below.rules(svg, x);
         for (name, top) in &lanes.names {
+            let y = frame.top + top - 2.0;
+            line(svg, "grid", (frame.left, y), (frame.right(), y));
             text(svg, "lane end", frame.left - 8.0, frame.top + top + 13.0, &shortened(name, LANE_NAME));
         }
-        for Bar { span, label, from, to, text_at, top } in &lanes.bars {
+        for Bar { span, label, from, to, text_at, before, top } in &lanes.bars {
             let class = bar_class(kinds.iter().position(|it| *it == span.kind).unwrap_or_default());
-            let (y, wide) = (frame.top + top, (to - from).max(3.0));
+            let (y, wide) = (frame.top + top, to - from);
             let _ = writeln!(
                 svg,
                 "<g><title>{}</title><rect class=\"{class}\" x=\"{from:.1}\" y=\"{:.1}\" width=\"{wide:.1}\" \
@@ -109,7 +113,7 @@ impl Timeline {
                 Escaped(span.told()),
                 y + 2.0
             );
-            text(svg, "label", *text_at, y + 13.0, label);
+            text(svg, if *before { "end" } else { "" }, *text_at, y + 13.0, label);
             svg.push_str("</g>\n");
         }
         frame.top + height
@@ -120,11 +124,15 @@ impl Timeline {
         for span in &self.spans {
             let colour = kinds.iter().position(|it| *it == span.kind).unwrap_or_default() % COLOURS;
             let (from, to) = (frame.x(x, span.from), frame.x(x, span.to));
+            if to - from < 1.0 {
+                line(svg, &format!("moment k{colour}"), (from, frame.top), (from, frame.bottom()));
+                continue;
+            }
             let _ = writeln!(
                 svg,
                 "<rect class=\"shade k{colour}\" x=\"{from:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{:.1}\"/>",
                 frame.top,
-                (to - from).max(1.0),
+                to - from,
                 frame.height
             );
         }
@@ -150,7 +158,7 @@ impl Panel {
             frame.left,
             frame.top + 12.0
         );
-        let beside = frame.left + width(&self.title, 13.0) + width(&self.unit, FONT) + 28.0;
+        let beside = frame.left + width(&self.title, BOLD) + width(&self.unit, FONT) + 28.0;
         frame.top = legend(svg, (beside, frame.right()), frame.top, legend_of(&self.series));
         let y = Scale::of(Axis::Linear, self.series.iter().flat_map(|it| &it.points).map(|it| it.1));
         behind(svg, &frame);

@@ -13,7 +13,7 @@ const GAP: f64 = 6.0;
 /// Between what stands side by side.
 const SPACE: f64 = 6.0;
 /// The longest label, in characters; the rest is told to whoever points at it.
-const LABEL: usize = 44;
+const LABEL: usize = 60;
 
 pub(super) struct Lanes<'a> {
     /// Each with the place of its first row.
@@ -25,10 +25,12 @@ pub(super) struct Lanes<'a> {
 pub(super) struct Bar<'a> {
     pub(super) span: &'a Span,
     pub(super) label: String,
-    /// Where the bar is, and where its label begins.
+    /// Where the bar is.
     pub(super) from: f64,
     pub(super) to: f64,
+    /// Where the label begins; or ends, where it is `before` the bar.
     pub(super) text_at: f64,
+    pub(super) before: bool,
     /// The place of its row below that of the lanes.
     pub(super) top: f64,
 }
@@ -82,18 +84,21 @@ impl<'a> Bar<'a> {
         let label = shortened(&span.label, LABEL);
         let (from, to) = (frame.x(x, span.from), frame.x(x, span.to.max(span.from)));
         let (wide, end) = (width(&label, FONT), to.max(from + 3.0));
-        let text_at = match () {
-            () if end - from >= wide + 8.0 => from + 4.0,
-            () if end + 4.0 + wide <= frame.right() => end + 4.0,
-            () => (from - 4.0 - wide).max(frame.left),
+        let (text_at, before) = match () {
+            () if end - from >= wide + 8.0 => (from + 4.0, false),
+            () if end + 4.0 + wide <= frame.right() => (end + 4.0, false),
+            () if from - 4.0 - wide >= frame.left => (from - 4.0, true),
+            // As wide as all of it: over the bar.
+            () => (frame.left, false),
         };
-        Self { span, label, from, to, text_at, top: 0.0 }
+        Self { span, label, from, to: end, text_at, before, top: 0.0 }
     }
 
     /// What it takes of its row, with the label.
     fn extent(&self) -> (f64, f64) {
-        let text_end = self.text_at + width(&self.label, FONT);
-        (self.from.min(self.text_at), self.to.max(self.from + 3.0).max(text_end))
+        let wide = width(&self.label, FONT);
+        let text = if self.before { self.text_at - wide } else { self.text_at };
+        (self.from.min(text), self.to.max(text + wide))
     }
 }
 
