@@ -43,6 +43,9 @@ impl Crash {
     }
 }
 
+/// Whether this build has such points.
+pub const POSSIBLE: bool = cfg!(feature = "chaos");
+
 /// Passes.
 #[cfg(not(feature = "chaos"))]
 #[inline(always)]
