@@ -6,20 +6,22 @@ use std::{
     time::{Duration, Instant},
 };
 
+use audit::Sources;
 use bus::{Bus, topics};
 use local::{Kafka, Launch, Process, Scratch};
 use nix::sys::signal::Signal;
 use serde_json::json;
-use sqlx::postgres::PgPoolOptions;
+use sqlx::{PgPool, postgres::PgPoolOptions};
 use testkit::{TestDatabase, eventually};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 pub use self::memory::{MemoryWatch, Resident};
 use crate::{
-    laws::{self, Pools},
+    laws,
     suite::{PATIENCE, SERVICES},
-    topic,
 };
+
+type Pools = BTreeMap<&'static str, PgPool>;
 
 /// The provider's process, beside the [`SERVICES`].
 pub const PROVIDER: &str = "psp";
@@ -248,9 +250,21 @@ impl Processes {
         count(&self.pools, service, from).await.expect("a count")
     }
 
+    /// What an auditor of this suite looks at.
+    pub fn sources(&self) -> Sources {
+        Sources {
+            databases: self.pools.clone(),
+            bus: self.bus.clone(),
+            topic_prefix: self.prefix.clone(),
+            http: self.http.clone(),
+            provider_url: self.url(PROVIDER, ""),
+        }
+    }
+
     /// Waits until nothing is left to do, asserts the laws, stops all and clears everything away.
-    pub async fn finish(mut self) {
-        let letters = laws::quiet(&self.pools).await;
+    pub async fn finish(self) {
+        let sources = self.sources();
+        let letters = laws::quiet(&sources).await;
         assert!(letters.values().all(|count| *count == 0), "dead letters: {letters:?}");
         for service in SERVICES {
             eventually(PATIENCE, &format!("{service} has no deadline left"), async || {
@@ -261,8 +275,12 @@ impl Processes {
             })
             .await;
         }
-        laws::hold(&self.pools, &self.http, &self.url(PROVIDER, "")).await;
-        topic::check_sequences(&self.bus, &self.prefix, &self.pools).await;
+        laws::hold(&sources).await;
+        self.clear().await;
+    }
+
+    /// Stops all and clears everything away, whatever holds or does not.
+    pub async fn clear(mut self) {
         for name in self.pids().into_keys() {
             let Stopped { took, code } = self.terminate(name).await;
             assert!(code == Some(0) && took < STOP, "{name} stopped with {code:?} after {took:?}");
