@@ -36,6 +36,11 @@ async fn under_load() -> (Processes, Load) {
     (suite, load)
 }
 
+/// Whether there were orders that had not come to an end.
+fn under_way(report: &Report) -> bool {
+    ["placed", "confirmed", "shipped"].iter().any(|it| report.orders.contains_key(*it))
+}
+
 async fn delivered(suite: &Processes) -> Uuid {
     let query = "select order_id from order_view where status = 'delivered' and paid limit 1";
     sqlx::query_scalar(query).fetch_one(&suite.pools["order"]).await.expect("an order")
@@ -52,7 +57,7 @@ async fn finds(fault: impl AsyncFnOnce(&Processes) -> String, laws: &[Law]) -> V
     load.stop().await;
     suite.clear().await;
 
-    assert!(before.is_clean() && before.in_flight > 0, "{before:#?}");
+    assert!(before.is_clean() && under_way(&before), "{before:#?}");
     let broken: BTreeSet<Law> = after.violations.iter().map(|it| it.law).collect();
     assert_eq!(broken, laws.iter().copied().collect(), "{:#?}", after.violations);
     for violation in &after.violations {
@@ -203,7 +208,7 @@ async fn a_sound_suite_breaks_no_law_at_any_moment() {
     let read = topics_read(&suite).await;
     suite.finish().await;
 
-    assert!(killed && looks.iter().any(|it| it.in_flight > 0), "{looks:#?}");
+    assert!(killed && looks.iter().any(under_way), "{looks:#?}");
     for report in &looks {
         eprintln!(
             "{} ms, {:?}, {} in flight, {:?}",
