@@ -140,6 +140,18 @@ impl MemoryLog {
         }
     }
 
+    /// A consumer of a group that there is not: its positions are its own.
+    pub(crate) fn reader(&self, from: &[(&str, i32, i64)]) -> MemoryConsumer {
+        let positions = from.iter().map(|(topic, partition, at)| (Arc::from(*topic), *partition, *at));
+        MemoryConsumer {
+            log: self.clone(),
+            group: String::new(),
+            member: 0,
+            generation: 0,
+            positions: positions.collect(),
+        }
+    }
+
     pub(crate) fn progress(&self, group: &str, topics: &[String]) -> Vec<Progress> {
         let state = self.state();
         let group = state.groups.get(group);

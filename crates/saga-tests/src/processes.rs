@@ -6,20 +6,22 @@ use std::{
     time::{Duration, Instant},
 };
 
+use audit::Sources;
 use bus::{Bus, topics};
 use load::Target;
 use local::{Kafka, Launch, Process, Scratch};
 use nix::sys::signal::Signal;
-use sqlx::postgres::PgPoolOptions;
+use sqlx::{PgPool, postgres::PgPoolOptions};
 use testkit::{TestDatabase, eventually};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 pub use self::memory::{MemoryWatch, Resident};
 use crate::{
-    laws::{self, Pools},
+    laws,
     suite::{PATIENCE, SERVICES},
-    topic,
 };
+
+type Pools = BTreeMap<&'static str, PgPool>;
 
 /// The provider's process, beside the [`SERVICES`].
 pub const PROVIDER: &str = "psp";
@@ -239,9 +241,21 @@ impl Processes {
         count(&self.pools, service, from).await.expect("a count")
     }
 
+    /// What an auditor of this suite looks at.
+    pub fn sources(&self) -> Sources {
+        Sources {
+            databases: self.pools.clone(),
+            bus: self.bus.clone(),
+            topic_prefix: self.prefix.clone(),
+            http: self.http.clone(),
+            provider_url: self.url(PROVIDER, ""),
+        }
+    }
+
     /// Waits until nothing is left to do, asserts the laws, stops all and clears everything away.
-    pub async fn finish(mut self) {
-        let letters = laws::quiet(&self.pools).await;
+    pub async fn finish(self) {
+        let sources = self.sources();
+        let letters = laws::quiet(&sources).await;
         assert!(letters.values().all(|count| *count == 0), "dead letters: {letters:?}");
         for service in SERVICES {
             eventually(PATIENCE, &format!("{service} has no deadline left"), async || {
@@ -252,8 +266,12 @@ impl Processes {
             })
             .await;
         }
-        laws::hold(&self.pools, &self.http, &self.url(PROVIDER, "")).await;
-        topic::check_sequences(&self.bus, &self.prefix, &self.pools).await;
+        laws::hold(&sources).await;
+        self.clear().await;
+    }
+
+    /// Stops all and clears everything away, whatever holds or does not.
+    pub async fn clear(mut self) {
         for name in self.pids().into_keys() {
             let Stopped { took, code } = self.terminate(name).await;
             assert!(code == Some(0) && took < STOP, "{name} stopped with {code:?} after {took:?}");

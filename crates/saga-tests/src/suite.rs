@@ -1,5 +1,6 @@
 use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
+use audit::Sources;
 use bus::{Bus, topics};
 use clap::Parser;
 use serde_json::{Value, json};
@@ -10,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use load::an_order;
 
-use crate::{laws, topic};
+use crate::laws;
 
 /// The services, in the order in which they are started.
 pub const SERVICES: [&str; 4] = ["order", "inventory", "payment", "shipping"];
@@ -231,6 +232,17 @@ impl Suite {
             .collect()
     }
 
+    /// What an auditor of this suite looks at.
+    pub fn sources(&self) -> Sources {
+        Sources {
+            databases: self.pools.clone(),
+            bus: self.bus.clone(),
+            topic_prefix: self.prefix.clone(),
+            http: self.http.clone(),
+            provider_url: format!("http://{}", self.psp.addr),
+        }
+    }
+
     /// Waits until nothing is left to do, asserts the laws and clears everything away.
     pub async fn finish(self) {
         self.finish_with(|_| {}).await;
@@ -238,10 +250,9 @@ impl Suite {
 
     /// The same, for a scenario that has put dead letters there: `expected` looks at their number per service.
     pub async fn finish_with(mut self, expected: impl FnOnce(&BTreeMap<&'static str, i64>)) {
-        let letters = laws::quiet(&self.pools).await;
-        expected(&letters);
-        laws::hold(&self.pools, &self.http, &format!("http://{}", self.psp.addr)).await;
-        topic::check_sequences(&self.bus, &self.prefix, &self.pools).await;
+        let sources = self.sources();
+        expected(&laws::quiet(&sources).await);
+        laws::hold(&sources).await;
         for service in SERVICES {
             if self.running.contains_key(service) {
                 self.stop_service(service).await;

@@ -5,11 +5,11 @@ use std::{process::ExitCode, time::Duration};
 use clap::{Parser, Subcommand};
 use tokio::runtime::Runtime;
 
-use crate::{dead_letters, dev, down, exit, health, orders, products, topics, up};
+use crate::{audit, dead_letters, dev, down, exit, health, orders, products, topics, up};
 
 /// The operator's command line of Waybill.
 ///
-/// Exit codes: 0 done, 1 failed or refused, 2 wrong usage, 3 nobody answers.
+/// Exit codes: 0 done, 1 failed or refused, 2 wrong usage, 3 nobody answers. `audit` has its own.
 #[derive(Parser)]
 #[command(name = "waybill", subcommand_required = true, arg_required_else_help = true)]
 struct Cli {
@@ -30,6 +30,7 @@ enum Command {
     Orders(orders::Orders),
     #[command(subcommand)]
     DeadLetters(dead_letters::DeadLetters),
+    Audit(audit::Audit),
     Healthcheck(health::Healthcheck),
 }
 
@@ -60,6 +61,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Products(it) => products::run(it).await,
         Command::Orders(it) => orders::run(it).await,
         Command::DeadLetters(it) => dead_letters::run(it).await,
+        Command::Audit(it) => audit::run(it).await,
         Command::Healthcheck(it) => health::run(it).await,
     }
 }

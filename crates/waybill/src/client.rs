@@ -58,6 +58,11 @@ impl Client {
         Ok(Self(builder.build().context("setting up HTTP")?))
     }
 
+    /// For what does its own requests.
+    pub(crate) fn plain(&self) -> reqwest::Client {
+        self.0.clone()
+    }
+
     pub(crate) fn get(&self, base: &BaseUrl, path: &str) -> RequestBuilder {
         self.0.get(format!("{base}{path}"))
     }

@@ -3,8 +3,8 @@
 //! | code | when |
 //! |---|---|
 //! | 0 | done |
-//! | 1 | it failed, or was refused |
-//! | 2 | the command line or the environment is wrong |
+//! | 1 | it failed, or was refused; `audit`: a law is violated, or something was found |
+//! | 2 | the command line or the environment is wrong; `audit`: something could not be looked at |
 //! | 3 | nobody answers: the service, the broker or the database cannot be reached |
 
 use std::process::ExitCode;
@@ -23,12 +23,25 @@ pub(crate) struct Unreachable {
     pub(crate) perhaps_done: bool,
 }
 
+/// An audit has seen everything, and not all of it is as it should be.
+#[derive(Debug, thiserror::Error)]
+#[error("{violations} violations, {findings} findings")]
+pub(crate) struct Unclean {
+    pub(crate) violations: u64,
+    pub(crate) findings: usize,
+}
+
+/// An audit could not see everything, whoever did not answer: nothing is said of the laws.
+#[derive(Debug, thiserror::Error)]
+#[error("could not look: {0:#}")]
+pub(crate) struct Unseen(pub(crate) anyhow::Error);
+
 /// The code of what a command ended with. The parser of arguments uses 2 as well.
 pub(crate) fn code(outcome: &anyhow::Result<()>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) if error.downcast_ref::<Misused>().is_some() => 2.into(),
-        Err(error) if error.downcast_ref::<Unreachable>().is_some() => 3.into(),
+        Err(error) if error.is::<Misused>() || error.is::<Unseen>() => 2.into(),
+        Err(error) if error.is::<Unreachable>() => 3.into(),
         Err(_) => ExitCode::FAILURE,
     }
 }

@@ -4,12 +4,13 @@
 //! and Kafka, by URLs from flags or the environment. Results go to standard output (`--json` where a machine may
 //! read them), an error is one line on standard error, and the exit code says of which kind it is, see [`exit`].
 //!
-//! **Invariant:** no command reads a service's database or changes one but through its API; `up` and `dev` create
-//! databases and hand them over. Nothing is read from `target/up.env`: only what the caller has put into the
+//! **Invariant:** no command changes a service's database but through its API, and none reads one but `audit`, which
+//! only reads; `up` and `dev` create databases and hand them over. Nothing is read from `target/up.env`: only what the caller has put into the
 //! environment counts.
 //!
 //! Deliberately absent: business rules. What is refused, the services refuse.
 
+mod audit;
 mod cli;
 mod client;
 mod dead_letters;

@@ -4,6 +4,7 @@ use rdkafka::{
     Offset, TopicPartitionList,
     admin::{AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication},
     consumer::{BaseConsumer, Consumer as _},
+    metadata::MetadataTopic,
     types::RDKafkaErrorCode,
 };
 
@@ -41,16 +42,8 @@ impl KafkaBus {
         blocking(move || {
             let client: BaseConsumer = config.create()?;
             let metadata = client.fetch_metadata(None, TIMEOUT)?;
-            let mut topics = Vec::new();
-            for topic in metadata.topics().iter().filter(|it| it.name().starts_with(&prefix)) {
-                let mut partitions = Vec::new();
-                for partition in topic.partitions() {
-                    let (low, high) = client.fetch_watermarks(topic.name(), partition.id(), TIMEOUT)?;
-                    partitions.push(PartitionInfo { id: partition.id(), low, high });
-                }
-                partitions.sort_by_key(|it| it.id);
-                topics.push(TopicInfo { name: topic.name().to_owned(), partitions });
-            }
+            let named = metadata.topics().iter().filter(|it| it.name().starts_with(&prefix));
+            let mut topics = named.map(|it| info(&client, it)).collect::<Result<Vec<_>, _>>()?;
             topics.sort_by(|a, b| a.name.cmp(&b.name));
             Ok(topics)
         })
@@ -58,16 +51,20 @@ impl KafkaBus {
     }
 
     pub(crate) async fn progress(&self, group: &str, topics: &[String]) -> Result<Vec<Progress>, Error> {
-        let mut infos = Vec::new();
-        for topic in topics {
-            infos.extend(self.topics(topic).await?.into_iter().filter(|it| it.name == *topic));
-        }
-        infos.sort_by(|a, b| a.name.cmp(&b.name));
+        let mut topics = topics.to_vec();
+        topics.sort();
         let mut config = config(&self.bootstrap_servers);
         config.set("group.id", group);
         blocking(move || {
             // Asks as a member would, and never becomes one.
             let client: BaseConsumer = config.create()?;
+            let mut infos = Vec::new();
+            for topic in &topics {
+                infos.extend(
+                    client.fetch_metadata(Some(topic), TIMEOUT)?.topics().iter().map(|it| info(&client, it)),
+                );
+            }
+            let infos = infos.into_iter().collect::<Result<Vec<_>, Error>>()?;
             let mut asked = TopicPartitionList::new();
             for (topic, partition) in partitions(&infos) {
                 asked.add_partition(&topic.name, partition.id);
@@ -131,6 +128,17 @@ impl KafkaBus {
         })
         .await
     }
+}
+
+/// What the partitions of a topic hold; one that is not there has none.
+fn info(client: &BaseConsumer, topic: &MetadataTopic) -> Result<TopicInfo, Error> {
+    let mut partitions = Vec::new();
+    for partition in topic.partitions() {
+        let (low, high) = client.fetch_watermarks(topic.name(), partition.id(), TIMEOUT)?;
+        partitions.push(PartitionInfo { id: partition.id(), low, high });
+    }
+    partitions.sort_by_key(|it| it.id);
+    Ok(TopicInfo { name: topic.name().to_owned(), partitions })
 }
 
 fn partitions(topics: &[TopicInfo]) -> impl Iterator<Item = (&TopicInfo, &PartitionInfo)> {

@@ -12,7 +12,7 @@ use std::{
 
 use futures::{FutureExt, StreamExt};
 use rdkafka::{
-    ClientConfig, ClientContext, Message,
+    ClientConfig, ClientContext, Message, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer as _, ConsumerContext, Rebalance, StreamConsumer},
     error::KafkaError,
     message::{BorrowedMessage, Headers as _},
@@ -49,9 +49,7 @@ impl KafkaConsumer {
         topics: &[String],
         instance: Option<&str>,
     ) -> Result<Self, Error> {
-        config
-            .set("group.id", group)
-            .set("auto.offset.reset", "earliest")
+        fetching(&mut config, group)
             .set("enable.auto.commit", "true")
             .set("auto.commit.interval.ms", "1000")
             // The caller stores an offset after its transaction; the client only commits what is stored.
@@ -63,21 +61,27 @@ impl KafkaConsumer {
             // How long a killed member's partitions stand still. The library's default is 45 s.
             .set("session.timeout.ms", "8000")
             .set("heartbeat.interval.ms", "1500")
-            .set("max.poll.interval.ms", "120000")
-            // Bounds of what is fetched ahead, and a short pause instead of a second when they are met.
-            .set("queued.max.messages.kbytes", "16384")
-            .set("queued.min.messages", "5000")
-            // One answer of the broker may go over that, by its own size.
-            .set("fetch.max.bytes", "8388608")
-            .set("fetch.queue.backoff.ms", "5")
-            .set("fetch.error.backoff.ms", "100")
-            .set("fetch.wait.max.ms", "500");
+            .set("max.poll.interval.ms", "120000");
         if let Some(instance) = instance {
             config.set("group.instance.id", instance);
         }
         let inner: StreamConsumer<_> = config.create_with_context(Generations::default())?;
         let names: Vec<&str> = topics.iter().map(String::as_str).collect();
         inner.subscribe(&names)?;
+        Ok(Self { inner, topics: HashMap::new(), gathered: Vec::new(), paused: false })
+    }
+
+    /// One that is given its partitions: it joins no group and commits nothing.
+    pub(super) fn reader(mut config: ClientConfig, from: &[(&str, i32, i64)]) -> Result<Self, Error> {
+        // The client assigns nothing without the name of a group, also where there is none to join.
+        fetching(&mut config, "waybill-reader").set("enable.auto.commit", "false");
+        let inner: StreamConsumer<_> = config.create_with_context(Generations::default())?;
+        let mut partitions = TopicPartitionList::new();
+        for (topic, partition, offset) in from {
+            partitions.add_partition_offset(topic, *partition, Offset::Offset(*offset))?;
+        }
+        inner.assign(&partitions)?;
+        inner.context().assigned.store(true, Ordering::Relaxed);
         Ok(Self { inner, topics: HashMap::new(), gathered: Vec::new(), paused: false })
     }
 
@@ -180,6 +184,20 @@ impl KafkaConsumer {
         let leaving = tokio::task::spawn_blocking(move || drop(self.inner));
         let _ = tokio::time::timeout(LEAVE, leaving).await;
     }
+}
+
+fn fetching<'c>(config: &'c mut ClientConfig, group: &str) -> &'c mut ClientConfig {
+    config
+        .set("group.id", group)
+        .set("auto.offset.reset", "earliest")
+        // Bounds of what is fetched ahead, and a short pause instead of a second when they are met.
+        .set("queued.max.messages.kbytes", "16384")
+        .set("queued.min.messages", "5000")
+        // One answer of the broker may go over that, by its own size.
+        .set("fetch.max.bytes", "8388608")
+        .set("fetch.queue.backoff.ms", "5")
+        .set("fetch.error.backoff.ms", "100")
+        .set("fetch.wait.max.ms", "500")
 }
 
 /// An error that the client reports over and over while a broker is away, more than ten times a second, at a pace of

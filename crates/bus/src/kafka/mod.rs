@@ -36,6 +36,10 @@ impl KafkaBus {
         KafkaProducer::new(config(&self.bootstrap_servers))
     }
 
+    pub(crate) fn reader(&self, from: &[(&str, i32, i64)]) -> Result<KafkaConsumer, Error> {
+        KafkaConsumer::reader(config(&self.bootstrap_servers), from)
+    }
+
     pub(crate) fn consumer(
         &self,
         group: &str,

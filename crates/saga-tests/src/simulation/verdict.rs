@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use audit::History;
 use events::{CancelReason, EventType, OrderId, Sku};
 use order::{Return, State as OrderState};
 use uuid::Uuid;
 
 use super::{Cast, NODES, Simulation, moment::NO_MONEY};
-use crate::topic::disorder;
 
 /// What was published about one order: the ids of each event.
 struct Told(BTreeMap<&'static str, BTreeSet<Uuid>>);
@@ -21,9 +21,10 @@ impl<C: Cast> Simulation<C> {
             }
         }
         for ((aggregate, key), messages) in &self.log {
-            let events: Vec<_> = messages.iter().map(|it| (it.sequence, it.id)).collect();
-            if let Some(disorder) = disorder(&events) {
-                return Err(format!("{aggregate} {key}: {disorder}"));
+            let mut history = History::default();
+            for message in messages {
+                let noted = history.note(message.sequence, message.id, false, false);
+                noted.map_err(|disorder| format!("{aggregate} {key}: {disorder}"))?;
             }
         }
         self.stock()?;

@@ -17,6 +17,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("inventory", &["bus", "engine", "events", "service"]),
     ("payment", &["bus", "engine", "events", "service"]),
     ("shipping", &["bus", "engine", "events", "service"]),
+    ("audit", &["bus", "events", "order"]),
     ("psp", &[]),
     ("local", &[]),
     ("testkit", &[]),
@@ -24,11 +25,24 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("report", &[]),
     (
         "waybill",
-        &["bus", "engine", "events", "inventory", "local", "order", "payment", "psp", "service", "shipping"],
+        &[
+            "audit",
+            "bus",
+            "engine",
+            "events",
+            "inventory",
+            "local",
+            "order",
+            "payment",
+            "psp",
+            "service",
+            "shipping",
+        ],
     ),
     (
         "saga-tests",
         &[
+            "audit",
             "bus",
             "engine",
             "events",

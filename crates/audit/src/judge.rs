@@ -1,0 +1,172 @@
+//! The laws across services, of one order: pure.
+
+use order::{Return, Status};
+
+use crate::{
+    law::Law,
+    seen::{Books, Held, Holding, Moving, Ordered, Paid, Paying, Seen, Shipped},
+};
+
+/// What is broken whenever it is seen, provided that effects were read before their causes: order, shipment,
+/// payment, reservation, ledger. Facts are only added to, so a cause that is not there now was not there then.
+pub(crate) fn at_any_time(seen: &Seen) -> Vec<(Law, String)> {
+    let Seen { order, shipment, payment, stock, books } = seen;
+    let mut broken = charged_once(books);
+    if let Some(order) = order {
+        broken.extend(order_caused(order, shipment, payment, stock));
+        broken.extend(compensated(order, payment, stock));
+    }
+    if shipment.is_some_and(|it| it.has_left()) {
+        broken.extend(departure_caused(payment, stock));
+    }
+    if let Some(payment) = payment {
+        broken.extend(amounts(payment, order));
+        broken.extend(provider(payment, books));
+    }
+    broken.into_iter().map(|(law, what)| (law, format!("{what}: {seen}"))).collect()
+}
+
+type Broken = Vec<(Law, &'static str)>;
+
+/// `text` unless `kept`.
+fn unless(kept: bool, law: Law, text: &'static str) -> Option<(Law, &'static str)> {
+    (!kept).then_some((law, text))
+}
+
+fn order_caused(
+    order: &Ordered,
+    shipment: &Option<Shipped>,
+    payment: &Option<Paid>,
+    stock: &Option<Held>,
+) -> Broken {
+    let left = shipment.is_some_and(|it| it.has_left());
+    let arrived = shipment.is_some_and(|it| it.status == Moving::Delivered);
+    let (authorized, captured) = payment.map_or((0, 0), |it| (it.authorized, it.captured));
+    let reserved = stock.is_some_and(|it| !matches!(it.status, Holding::Rejected | Holding::Cancelled));
+    let total = order.total.amount;
+    [
+        unless(order.status != Status::Shipped || left, Law::Caused, "shipped, and no parcel has left"),
+        unless(
+            order.status != Status::Delivered || arrived,
+            Law::Caused,
+            "delivered, and no parcel has arrived",
+        ),
+        unless(
+            order.status != Status::Cancelled || !left,
+            Law::Cancelled,
+            "cancelled, and its parcel has left",
+        ),
+        unless(!order.paid || captured == total, Law::Caused, "paid, and payment has not captured its total"),
+        unless(
+            !order.confirmed || authorized == total,
+            Law::Caused,
+            "confirmed without an authorised payment",
+        ),
+        unless(!order.confirmed || reserved, Law::Caused, "confirmed without reserved stock"),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn departure_caused(payment: &Option<Paid>, stock: &Option<Held>) -> Broken {
+    let taken = payment.is_some_and(|it| it.status == Paying::Captured);
+    let kept =
+        stock.is_some_and(|it| matches!(it.status, Holding::Reserved | Holding::Kept | Holding::Deducted));
+    [
+        unless(taken, Law::Caused, "its parcel has left, and its money is not there"),
+        unless(kept, Law::Caused, "its parcel has left without its stock"),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn compensated(order: &Ordered, payment: &Option<Paid>, stock: &Option<Held>) -> Broken {
+    let stock_back = stock.is_some_and(|it| matches!(it.status, Holding::Released | Holding::Expired));
+    let money_back = payment.is_some_and(|it| matches!(it.status, Paying::Voided | Paying::Refunded));
+    let done = Some(Return::Done);
+    [
+        unless(order.stock_back != done || stock_back, Law::Compensated, "its stock is said to be back"),
+        unless(order.money_back != done || money_back, Law::Compensated, "its money is said to be back"),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn amounts(payment: &Paid, order: &Option<Ordered>) -> Broken {
+    let Paid { authorized, captured, refunded, .. } = *payment;
+    let ordered = 0 <= refunded && refunded <= captured && captured <= authorized;
+    let of_total = match (order, payment.amount) {
+        (Some(order), Some(amount)) => amount == order.total && authorized <= order.total.amount,
+        _ => true,
+    };
+    [
+        unless(ordered, Law::Amounts, "its payment's amounts contradict each other"),
+        unless(of_total, Law::Amounts, "its payment is of another amount than its total"),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn provider(payment: &Paid, books: &Books) -> Broken {
+    let so = |said: i64, booked: i64| said == 0 || said == booked;
+    let none = books.net() == 0 && books.held() == 0;
+    let over =
+        matches!(payment.status, Paying::Voided | Paying::Refunded | Paying::Declined | Paying::Cancelled);
+    [
+        unless(so(payment.authorized, books.authorized), Law::Provider, "authorised otherwise in the ledger"),
+        unless(so(payment.captured, books.captured), Law::Provider, "captured otherwise in the ledger"),
+        unless(so(payment.refunded, books.refunded), Law::Provider, "refunded otherwise in the ledger"),
+        unless(!over || none, Law::Provider, "payment holds nothing any more, and the provider does"),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn charged_once(books: &Books) -> Broken {
+    [
+        unless(books.authorizations <= 1, Law::ChargedOnce, "authorised more than once at the provider"),
+        unless(books.captures <= 1, Law::ChargedOnce, "captured more than once at the provider"),
+        unless(books.refunded <= books.captured, Law::ChargedOnce, "more refunded than captured"),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// What an order that has settled still lacks elsewhere. What it has published may not have been read yet, so this
+/// is a suspicion until it has been.
+pub(crate) fn at_the_end(seen: &Seen) -> Option<(Law, String)> {
+    let order = seen.order.filter(Ordered::is_settled)?;
+    let paying = seen.payment.map(|it| it.status);
+    let holding = seen.stock.map(|it| it.status);
+    let moving = seen.shipment.map(|it| it.status);
+    let books = &seen.books;
+    let (law, kept) = match order.status {
+        Status::Delivered => (
+            Law::Delivered,
+            paying == Some(Paying::Captured)
+                && (books.net(), books.held()) == (order.total.amount, 0)
+                && holding == Some(Holding::Deducted)
+                && moving == Some(Moving::Delivered),
+        ),
+        _ => {
+            use {Holding as H, Moving as M, Paying as P};
+            let money = matches!(paying, None | Some(P::Declined | P::Voided | P::Refunded | P::Cancelled));
+            let stock = matches!(holding, None | Some(H::Rejected | H::Released | H::Expired | H::Cancelled));
+            let parcel = matches!(moving, None | Some(M::Cancelled | M::Barred));
+            (Law::Cancelled, money && stock && parcel && (books.net(), books.held()) == (0, 0))
+        }
+    };
+    (!kept).then(|| (law, format!("an end that is none: {seen}")))
+}
+
+/// The law of the end that an order has come to.
+pub(crate) fn end_of(seen: &Seen) -> Option<Law> {
+    let order = seen.order.filter(Ordered::is_settled)?;
+    Some(if order.status == Status::Delivered { Law::Delivered } else { Law::Cancelled })
+}

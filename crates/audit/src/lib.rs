@@ -1,0 +1,119 @@
+//! The auditor: whether a running suite keeps its conservation laws, under load too.
+//!
+//! It only reads: the four databases, the topics, the provider's ledger. What it says is never "after enough time":
+//!
+//! 1. *Within one database* a law is judged in one snapshot. Every transaction that commits keeps it, so it is exact
+//!    at any moment.
+//! 2. *Outbox and topics*: first the snapshots with the aggregates' counters and the outboxes, then the topics' ends,
+//!    then the topics up to there. Whatever is counted and no longer in the outbox was on the topic before the ends
+//!    were read. What the topic has beyond the counters must be covered by a later look at them.
+//! 3. *Across services* facts are only added to, and effects are looked at before their causes: order, shipping,
+//!    payment, inventory, ledger. What an early look shows must have its cause in a later one.
+//! 4. *The end* of an order that has settled is told to the others by what is committed already, yet maybe unread. An
+//!    order that does not fit is a suspect. Marks are set: all that is in the outboxes is published, and all that is
+//!    then on the topics is read by every group. Once they are passed the suspects alone are looked at again, and what
+//!    is wrong still is a violation. Marks that are not passed in time are a finding, and no suspect is judged.
+//! 5. *An order stands still* if it is the same before the marks and after them and no service has anything for it:
+//!    nothing to publish or to ask, no deadline, no carrier to wait for. Whatever happens leaves a higher count or
+//!    something to do in the look that follows. Parked dead letters explain it, and are a finding.
+//!
+//! A topic that has lost its beginning to retention is judged from where it begins; keys that are wholly gone from it
+//! are counted as forgotten. Of a compacted topic only the last word on a key is expected.
+//!
+//! **Absent:** writing anything; repairs; a history of audits.
+
+mod findings;
+mod judge;
+mod law;
+mod ledger;
+mod look;
+mod marks;
+mod report;
+mod seen;
+mod topic;
+mod verdict;
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context;
+use bus::Bus;
+use events::Timestamp;
+use sqlx::PgPool;
+
+pub use self::{
+    law::Law,
+    marks::reads,
+    report::{Checked, Finding, Kind, MOST, Report, Violation},
+    topic::History,
+};
+use self::{look::Look, report::Verdicts};
+
+/// The services, each with a database.
+pub const SERVICES: [&str; 4] = ["order", "inventory", "payment", "shipping"];
+
+/// What is looked at.
+#[derive(Clone)]
+pub struct Sources {
+    /// By service. One connection of each is used at a time.
+    pub databases: BTreeMap<&'static str, PgPool>,
+    pub bus: Bus,
+    pub topic_prefix: String,
+    pub http: reqwest::Client,
+    /// Where the provider's `/ledger` is.
+    pub provider_url: String,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// How long what is committed may take to be published, and then to be read, before that is a finding.
+    pub patience: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { patience: Duration::from_secs(30) }
+    }
+}
+
+impl Sources {
+    fn database(&self, service: &str) -> anyhow::Result<&PgPool> {
+        self.databases.get(service).with_context(|| format!("no database of {service} is given"))
+    }
+}
+
+/// Looks at everything once, and at what may be in flight again. `Err`: something could not be looked at, and
+/// nothing is said of the laws.
+pub async fn audit(sources: &Sources, options: &Options) -> anyhow::Result<Report> {
+    let begun = Instant::now();
+    let mut verdicts = Verdicts::default();
+    let first = Look::take(sources, None, &mut verdicts).await?;
+    eprintln!("T look {:?}", begun.elapsed());
+    verdict::at_once(&first, &mut verdicts);
+    topic::check(sources, &first, &mut verdicts).await?;
+    eprintln!("T topics {:?}", begun.elapsed());
+    let late = marks::pass(sources, options.patience).await?;
+    eprintln!("T marks {:?}", begun.elapsed());
+    let in_flight = verdict::again(sources, &first, late.is_empty(), &mut verdicts).await?;
+    eprintln!("T again {:?}", begun.elapsed());
+    findings::find(sources, &mut verdicts).await?;
+    verdicts.findings.extend(late);
+    verdict::name_events(sources, &mut verdicts).await?;
+    let mut orders: BTreeMap<String, u64> = BTreeMap::new();
+    for order in first.orders.values().filter_map(|it| it.order) {
+        *orders.entry(format!("{:?}", order.status).to_lowercase()).or_default() += 1;
+    }
+    Ok(Report {
+        as_of: first.as_of.unwrap_or(Timestamp::UNIX_EPOCH),
+        took_ms: begun.elapsed().as_millis() as u64,
+        orders,
+        in_flight,
+        ignored_records: verdicts.ignored_records,
+        forgotten: verdicts.forgotten,
+        laws: verdicts.laws(),
+        violations: verdicts.violations,
+        findings: verdicts.findings,
+    })
+}

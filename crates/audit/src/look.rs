@@ -1,0 +1,228 @@
+//! A look at the four databases, each in one snapshot, and at the provider's ledger: effects before causes.
+
+mod fold;
+mod stock;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use anyhow::Context;
+use events::{Aggregate, Timestamp};
+use futures::TryStreamExt;
+use sqlx::{PgPool, Postgres, Row, Transaction, postgres::PgRow};
+use uuid::Uuid;
+
+pub(crate) use self::stock::Priced;
+use crate::{
+    Sources,
+    law::Law,
+    ledger,
+    report::Verdicts,
+    seen::{Held, Holding, Moving, Paid, Paying, Seen, Shipped},
+    topic::{Key, Numbered},
+};
+
+/// What was seen.
+#[derive(Default)]
+pub(crate) struct Look {
+    pub(crate) as_of: Option<Timestamp>,
+    pub(crate) orders: HashMap<Uuid, Seen>,
+    /// What waits to be published, by aggregate and key.
+    pub(crate) outbox: HashMap<(Aggregate, Key), Vec<Numbered>>,
+    pub(crate) work: Work,
+    /// The order service's price list.
+    pub(crate) prices: BTreeMap<String, Priced>,
+    /// Inventory's products, each with how many of its events were published.
+    pub(crate) products: BTreeMap<String, (Priced, i64)>,
+}
+
+/// Orders for which some service has something to do.
+#[derive(Default)]
+pub(crate) struct Work {
+    /// Something to publish or to ask, or a time to wait for.
+    pub(crate) open: BTreeSet<Uuid>,
+    /// Dead letters.
+    pub(crate) parked: BTreeSet<Uuid>,
+}
+
+/// Which orders are looked at: all, or those of a second look.
+pub(crate) type Wanted<'a> = Option<&'a [Uuid]>;
+
+pub(crate) type Snapshot = Transaction<'static, Postgres>;
+
+/// A snapshot of a whole database, and no way to write to it.
+pub(crate) async fn snapshot(pool: &PgPool) -> sqlx::Result<Snapshot> {
+    pool.begin_with("begin isolation level repeatable read, read only").await
+}
+
+/// Counts are small; one that is not a count at all is none of ours.
+pub(crate) fn count(number: i64) -> anyhow::Result<u32> {
+    u32::try_from(number).with_context(|| format!("{number} is not a count of events"))
+}
+
+impl Look {
+    pub(crate) async fn take(
+        sources: &Sources,
+        wanted: Wanted<'_>,
+        verdicts: &mut Verdicts,
+    ) -> anyhow::Result<Self> {
+        let mut look = Self::default();
+        look.order(sources, wanted, verdicts).await.context("looking at the order service's database")?;
+        look.shipping(sources, wanted).await.context("looking at the shipping service's database")?;
+        look.payment(sources, wanted).await.context("looking at the payment service's database")?;
+        look.inventory(sources, wanted, verdicts)
+            .await
+            .context("looking at the inventory service's database")?;
+        ledger::read(sources, wanted, &mut look.orders, verdicts).await?;
+        Ok(look)
+    }
+
+    fn seen(&mut self, id: Uuid) -> &mut Seen {
+        self.orders.entry(id).or_default()
+    }
+
+    async fn order(
+        &mut self,
+        sources: &Sources,
+        wanted: Wanted<'_>,
+        verdicts: &mut Verdicts,
+    ) -> anyhow::Result<()> {
+        let mut tx = snapshot(sources.database("order")?).await?;
+        self.as_of = Some(sqlx::query_scalar("select clock_timestamp()").fetch_one(&mut *tx).await?);
+        fold::read(&mut tx, wanted, &mut self.orders, verdicts).await?;
+        if wanted.is_none() {
+            verdicts.check(Law::Fold, self.orders.len() as u64);
+        }
+        self.prices = stock::prices(&mut tx).await?;
+        self.engine(&mut tx, wanted).await
+    }
+
+    async fn shipping(&mut self, sources: &Sources, wanted: Wanted<'_>) -> anyhow::Result<()> {
+        let mut tx = snapshot(sources.database("shipping")?).await?;
+        let mut rows = sqlx::query(
+            "select order_id, sequence, status, captured, kept, awaits_stock from shipment
+             where $1::uuid[] is null or order_id = any($1)",
+        )
+        .bind(wanted)
+        .fetch(&mut *tx);
+        while let Some(row) = rows.try_next().await? {
+            let shipped = Shipped {
+                sequence: count(row.try_get("sequence")?)?,
+                status: Moving::parse(row.try_get("status")?)?,
+                captured: row.try_get("captured")?,
+                kept: row.try_get("kept")?,
+                awaits_stock: row.try_get("awaits_stock")?,
+            };
+            self.seen(row.try_get("order_id")?).shipment = Some(shipped);
+        }
+        drop(rows);
+        self.engine(&mut tx, wanted).await
+    }
+
+    async fn payment(&mut self, sources: &Sources, wanted: Wanted<'_>) -> anyhow::Result<()> {
+        let mut tx = snapshot(sources.database("payment")?).await?;
+        let mut rows = sqlx::query(
+            "select order_id, sequence, status, reserved, confirmed, cancelled, amount, currency, authorized,
+                 captured, refunded
+             from payment where $1::uuid[] is null or order_id = any($1)",
+        )
+        .bind(wanted)
+        .fetch(&mut *tx);
+        while let Some(row) = rows.try_next().await? {
+            let paid = paid(&row)?;
+            self.seen(row.try_get("order_id")?).payment = Some(paid);
+        }
+        drop(rows);
+        self.engine(&mut tx, wanted).await
+    }
+
+    async fn inventory(
+        &mut self,
+        sources: &Sources,
+        wanted: Wanted<'_>,
+        verdicts: &mut Verdicts,
+    ) -> anyhow::Result<()> {
+        let mut tx = snapshot(sources.database("inventory")?).await?;
+        let mut rows = sqlx::query(
+            "select order_id, sequence, status from reservation
+             where $1::uuid[] is null or order_id = any($1)",
+        )
+        .bind(wanted)
+        .fetch(&mut *tx);
+        while let Some(row) = rows.try_next().await? {
+            let status = Holding::parse(row.try_get("status")?)?;
+            let held = Held { sequence: count(row.try_get("sequence")?)?, status };
+            self.seen(row.try_get("order_id")?).stock = Some(held);
+        }
+        drop(rows);
+        self.products = stock::products(&mut tx).await?;
+        if wanted.is_none() {
+            stock::check(&mut tx, verdicts).await?;
+        }
+        self.engine(&mut tx, wanted).await
+    }
+
+    /// What the engine of a database has still to do, in the same snapshot as the service's own rows.
+    async fn engine(&mut self, tx: &mut Snapshot, wanted: Wanted<'_>) -> anyhow::Result<()> {
+        let keys: Option<Vec<String>> = wanted.map(|it| it.iter().map(Uuid::to_string).collect());
+        let mut rows = sqlx::query(
+            "select aggregate_type, aggregate_id, sequence, event_id from engine.outbox
+             where sequence is not null and ($1::text[] is null or aggregate_id = any($1)) order by outbox_id",
+        )
+        .bind(&keys)
+        .fetch(&mut **tx);
+        while let Some(row) = rows.try_next().await? {
+            let kind: &str = row.try_get("aggregate_type")?;
+            let known = Aggregate::ALL.into_iter().find(|it| it.name() == kind);
+            let aggregate = known.with_context(|| format!("no aggregate is called {kind:?}"))?;
+            let key = Key::parse(aggregate, row.try_get("aggregate_id")?);
+            if let Some(id) = key.as_ref().and_then(Key::order) {
+                self.work.open.insert(id);
+            }
+            if let Some(key) = key {
+                let numbered = (row.try_get("sequence")?, row.try_get("event_id")?);
+                self.outbox.entry((aggregate, key)).or_default().push(numbered);
+            }
+        }
+        drop(rows);
+        let Some(keys) = keys else { return Ok(()) };
+        self.work.read(tx, &keys).await
+    }
+}
+
+impl Work {
+    async fn read(&mut self, tx: &mut Snapshot, keys: &[String]) -> anyhow::Result<()> {
+        let open: Vec<String> = sqlx::query_scalar(
+            "select key from engine.effect where key = any($1)
+             union select key from engine.deadline where key = any($1)",
+        )
+        .bind(keys)
+        .fetch_all(&mut **tx)
+        .await?;
+        self.open.extend(open.iter().filter_map(|it| it.parse::<Uuid>().ok()));
+        let parked: Vec<Vec<u8>> =
+            sqlx::query_scalar("select key from engine.dead_letter where key = any($1) group by key")
+                .bind(keys.iter().map(String::as_bytes).collect::<Vec<_>>())
+                .fetch_all(&mut **tx)
+                .await?;
+        let order = |key: &Vec<u8>| std::str::from_utf8(key).ok()?.parse::<Uuid>().ok();
+        self.parked.extend(parked.iter().filter_map(order));
+        Ok(())
+    }
+}
+
+fn paid(row: &PgRow) -> anyhow::Result<Paid> {
+    Ok(Paid {
+        amount: match row.try_get::<Option<&str>, _>("currency")? {
+            Some(currency) => Some(stock::money(row.try_get("amount")?, currency)?),
+            None => None,
+        },
+        authorized: row.try_get("authorized")?,
+        captured: row.try_get("captured")?,
+        refunded: row.try_get("refunded")?,
+        sequence: count(row.try_get("sequence")?)?,
+        status: Paying::parse(row.try_get("status")?)?,
+        reserved: row.try_get("reserved")?,
+        confirmed: row.try_get("confirmed")?,
+        cancelled: row.try_get("cancelled")?,
+    })
+}

@@ -1,0 +1,207 @@
+//! The order service's events, folded as it folds them, against its read model.
+
+use std::collections::HashMap;
+
+use events::Timestamp;
+use futures::TryStreamExt;
+use order::{Order, OrderEvent, OrderView};
+use serde::Serialize;
+use serde_json::Value;
+use sqlx::{Row, postgres::PgRow};
+use uuid::Uuid;
+
+use super::{Snapshot, Wanted, count};
+use crate::{
+    law::Law,
+    report::{Subject, Verdicts},
+    seen::{Ordered, Seen},
+};
+
+macro_rules! columns {
+    ($from:literal) => {
+        concat!(
+            "select order_id, e.version, e.event_id, e.type, e.data, v.order_id is not null as is_shown,
+                 v.version as shown_version, v.sequence, v.status, v.customer_id, v.total_amount, v.currency,
+                 v.cancel_reason, v.tracking_number, v.paid, v.placed_at, v.cancelling, v.stock_compensation,
+                 v.payment_compensation ",
+            $from,
+            " order by order_id, e.version"
+        )
+    };
+}
+
+const ALL: &str = columns!("from order_event e full join order_view v using (order_id)");
+const SOME: &str = columns!(
+    "from unnest($1::uuid[]) it (order_id) left join order_event e using (order_id)
+         left join order_view v using (order_id)"
+);
+
+/// Folds one order after the other, and keeps of each what the laws need.
+pub(super) async fn read(
+    tx: &mut Snapshot,
+    wanted: Wanted<'_>,
+    orders: &mut HashMap<Uuid, Seen>,
+    verdicts: &mut Verdicts,
+) -> anyhow::Result<()> {
+    let query = match wanted {
+        None => sqlx::query(ALL),
+        Some(ids) => sqlx::query(SOME).bind(ids),
+    };
+    let mut rows = query.fetch(&mut **tx);
+    let mut folding: Option<Folding> = None;
+    while let Some(row) = rows.try_next().await? {
+        let id = row.try_get("order_id")?;
+        if folding.as_ref().is_none_or(|it| it.id != id) {
+            finish(folding.replace(Folding::begin(id, &row)?), orders, verdicts)?;
+        }
+        if let Some(folding) = &mut folding {
+            folding.take(&row)?;
+        }
+    }
+    finish(folding, orders, verdicts)
+}
+
+fn finish(
+    folding: Option<Folding>,
+    orders: &mut HashMap<Uuid, Seen>,
+    verdicts: &mut Verdicts,
+) -> anyhow::Result<()> {
+    // An order that was asked for may be nobody's.
+    let Some(it) = folding.filter(|it| it.shown.is_some() || it.is_told) else { return Ok(()) };
+    if let Some(broken) = it.broken() {
+        let last = it.last.into_iter().collect();
+        verdicts.violate(Law::Fold, Subject::Order(it.id), last, broken);
+    }
+    if let Some(order) = &it.order {
+        let view = OrderView::of(order);
+        let ordered = Ordered {
+            total: view.total,
+            version: count(order.version)?,
+            sequence: count(order.sequence)?,
+            status: view.status,
+            paid: view.paid,
+            confirmed: it.confirmed,
+            stock_back: view.compensation.and_then(|it| it.stock),
+            money_back: view.compensation.and_then(|it| it.payment),
+        };
+        orders.entry(it.id).or_default().order = Some(ordered);
+    }
+    Ok(())
+}
+
+/// An order, as far as its events have been read.
+struct Folding {
+    id: Uuid,
+    shown: Option<Shown>,
+    order: Option<Order>,
+    confirmed: bool,
+    is_told: bool,
+    gap: Option<String>,
+    last: Option<String>,
+}
+
+impl Folding {
+    fn begin(id: Uuid, row: &PgRow) -> anyhow::Result<Self> {
+        let shown = if row.try_get("is_shown")? { Some(Shown::read(row)?) } else { None };
+        Ok(Self { id, shown, order: None, confirmed: false, is_told: false, gap: None, last: None })
+    }
+
+    fn take(&mut self, row: &PgRow) -> anyhow::Result<()> {
+        let Some(version) = row.try_get::<Option<i64>, _>("version")? else { return Ok(()) };
+        let (name, id): (&str, Uuid) = (row.try_get("type")?, row.try_get("event_id")?);
+        self.is_told = true;
+        self.last = Some(format!("order_event {version} {name} {id}"));
+        let event = match OrderEvent::from_stored(name, row.try_get("data")?) {
+            Ok(event) => event,
+            Err(error) => {
+                self.gap.get_or_insert_with(|| format!("its event {version} cannot be read: {error}"));
+                return Ok(());
+            }
+        };
+        self.confirmed |= matches!(event, OrderEvent::Confirmed { .. });
+        match (&mut self.order, event) {
+            (None, OrderEvent::Placed(placed)) => self.order = Some(Order::begin(*placed)),
+            (Some(order), event) => order.evolve(&event),
+            (None, _) => {}
+        }
+        let folded = self.order.as_ref().map_or(0, |it| it.version);
+        if folded != version {
+            self.gap.get_or_insert_with(|| format!("its event {version} is the {folded}th that is there"));
+        }
+        Ok(())
+    }
+
+    fn broken(&self) -> Option<String> {
+        if let Some(gap) = &self.gap {
+            return Some(gap.clone());
+        }
+        match (&self.order, &self.shown) {
+            (Some(order), Some(shown)) => shown.differs(order),
+            (Some(_), None) => Some("it has events, and no row in the read model".into()),
+            (None, _) => Some("it has a row in the read model, and no events".into()),
+        }
+    }
+}
+
+/// A row of the read model, column by column as JSON, so that any of them may be told.
+struct Shown {
+    columns: Vec<(&'static str, Value)>,
+    placed_at: Timestamp,
+}
+
+impl Shown {
+    fn read(row: &PgRow) -> anyhow::Result<Self> {
+        let mut columns = Vec::with_capacity(12);
+        for name in ["shown_version", "sequence", "total_amount"] {
+            columns.push((name, row.try_get::<i64, _>(name)?.into()));
+        }
+        for name in ["paid", "cancelling"] {
+            columns.push((name, row.try_get::<bool, _>(name)?.into()));
+        }
+        for name in TEXTS {
+            columns.push((name, row.try_get::<Option<String>, _>(name)?.into()));
+        }
+        Ok(Self { columns, placed_at: row.try_get("placed_at")? })
+    }
+
+    /// What is otherwise than the events say.
+    fn differs(&self, order: &Order) -> Option<String> {
+        let view = OrderView::of(order);
+        let back = view.compensation;
+        let told = [
+            json(order.version),
+            json(order.sequence),
+            json(view.total.amount),
+            json(view.paid),
+            json(view.cancelling),
+            json(view.status),
+            json(&view.customer.id),
+            json(view.total.currency.code()),
+            json(view.cancel_reason),
+            json(&view.tracking_number),
+            json(back.and_then(|it| it.stock)),
+            json(back.and_then(|it| it.payment)),
+        ];
+        let differs = self.columns.iter().zip(told).find(|((_, shown), told)| shown != told);
+        if let Some(((name, shown), told)) = differs {
+            return Some(format!("its events fold to {name} {told}, and its row says {shown}"));
+        }
+        // The database keeps microseconds.
+        let same = (self.placed_at - view.placed_at).abs() < time::Duration::microseconds(1);
+        (!same).then(|| "its row was placed at another time than it was".into())
+    }
+}
+
+const TEXTS: [&str; 7] = [
+    "status",
+    "customer_id",
+    "currency",
+    "cancel_reason",
+    "tracking_number",
+    "stock_compensation",
+    "payment_compensation",
+];
+
+fn json(value: impl Serialize) -> Value {
+    serde_json::to_value(value).unwrap_or_default()
+}

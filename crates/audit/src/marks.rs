@@ -1,0 +1,119 @@
+//! Marks: what was committed before them, everybody has read once they are passed.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context;
+use bus::{Progress, topics};
+use events::Aggregate;
+use tokio::time::sleep;
+
+use crate::{
+    SERVICES, Sources,
+    report::{Finding, Kind},
+};
+
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// The topics that a service consumes.
+pub fn reads(service: &str) -> &'static [Aggregate] {
+    use Aggregate as A;
+    match service {
+        "order" => &[A::Inventory, A::Payment, A::Shipping, A::Product],
+        "inventory" => &[A::Order, A::Shipping],
+        "payment" => &[A::Order, A::Inventory],
+        "shipping" => &[A::Order, A::Payment, A::Inventory],
+        _ => &[],
+    }
+}
+
+/// Waits until all that is committed now has been published, and what was published by then has been read by every
+/// service; each for as long as `patience`. Who keeps it waiting is told.
+pub(crate) async fn pass(sources: &Sources, patience: Duration) -> anyhow::Result<Vec<Finding>> {
+    let mut late = published(sources, patience).await?;
+    eprintln!("T published");
+    late.extend(consumed(sources, patience).await?);
+    Ok(late)
+}
+
+/// What an outbox has left of what was in it at the mark: how many rows, and the first.
+type Left = (i64, Option<i64>);
+
+async fn left(sources: &Sources, service: &str, mark: i64) -> anyhow::Result<Left> {
+    let query = "select count(*), min(outbox_id) from engine.outbox where outbox_id <= $1";
+    let left = sqlx::query_as(query).bind(mark).fetch_one(sources.database(service)?).await;
+    left.with_context(|| format!("looking at the outbox of {service}"))
+}
+
+async fn published(sources: &Sources, patience: Duration) -> anyhow::Result<Vec<Finding>> {
+    let mut marks = BTreeMap::new();
+    for service in SERVICES {
+        let highest = "select coalesce(max(outbox_id), 0) from engine.outbox";
+        let mark: i64 = sqlx::query_scalar(highest).fetch_one(sources.database(service)?).await?;
+        marks.insert(service, (mark, left(sources, service, mark).await?));
+    }
+    let begun = Instant::now();
+    loop {
+        let mut late = Vec::new();
+        for (service, (mark, (_, first))) in &marks {
+            match left(sources, service, *mark).await? {
+                (0, _) => {}
+                (count, head) => late.push(relay(service, count, head == *first)),
+            }
+        }
+        if late.is_empty() || begun.elapsed() > patience {
+            return Ok(late);
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+fn relay(service: &str, count: i64, stands: bool) -> Finding {
+    let how = if stands { "its relay does not move" } else { "its relay is behind" };
+    let text = format!("{how}: {count} events wait in the outbox");
+    Finding { kind: Kind::Relay, service: service.to_owned(), key: None, text }
+}
+
+async fn progress(sources: &Sources, service: &str) -> anyhow::Result<Vec<Progress>> {
+    let name = |it: &Aggregate| topics::name(&sources.topic_prefix, it.name());
+    let read: Vec<String> = reads(service).iter().map(name).collect();
+    let progress = sources.bus.progress(&topics::name(&sources.topic_prefix, service), &read).await;
+    progress.with_context(|| format!("asking how far {service} has read"))
+}
+
+async fn consumed(sources: &Sources, patience: Duration) -> anyhow::Result<Vec<Finding>> {
+    let mut marks = BTreeMap::new();
+    for service in SERVICES {
+        marks.insert(service, progress(sources, service).await?);
+    }
+    let begun = Instant::now();
+    loop {
+        let mut late = Vec::new();
+        for (service, marks) in &marks {
+            if marks.iter().any(|mark| mark.committed.unwrap_or(0) < mark.end) {
+                let now = progress(sources, service).await?;
+                late.extend(marks.iter().filter_map(|mark| consumer(service, mark, &now)));
+            }
+        }
+        if late.is_empty() || begun.elapsed() > patience {
+            return Ok(late);
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+/// What a service has not read of a partition up to the mark.
+fn consumer(service: &str, mark: &Progress, now: &[Progress]) -> Option<Finding> {
+    let Progress { topic, partition, committed, end } = mark;
+    let now = now.iter().find(|it| it.topic == *topic && it.partition == *partition)?;
+    let reached = now.committed.unwrap_or(0);
+    if reached >= *end {
+        return None;
+    }
+    let stands = now.committed == *committed;
+    let how = if stands { "its consumer does not move" } else { "its consumer is behind" };
+    let text = format!("{how}: {topic}/{partition} is read up to {reached} of {end}");
+    Some(Finding { kind: Kind::Consumer, service: service.to_owned(), key: None, text })
+}

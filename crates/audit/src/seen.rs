@@ -1,0 +1,184 @@
+//! What each service says of one order, in a few bytes.
+
+use std::fmt;
+
+use anyhow::bail;
+use events::Money;
+use order::{Return, Status};
+
+/// An enum that is a word in a database.
+macro_rules! words {
+    ($(#[doc = $doc:literal])+ $name:ident { $($variant:ident = $word:literal),+ $(,)? }) => {
+        $(#[doc = $doc])+
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum $name { $($variant),+ }
+
+        impl $name {
+            /// A word that is not known here is of another version of the service: it cannot be judged.
+            pub(crate) fn parse(word: &str) -> anyhow::Result<Self> {
+                match word {
+                    $($word => Ok(Self::$variant),)+
+                    other => bail!("no {} is called {other:?}", stringify!($name)),
+                }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(match self { $(Self::$variant => $word),+ })
+            }
+        }
+    };
+}
+
+words! {
+    /// Where a payment stands.
+    Paying {
+        Awaiting = "awaiting", Authorizing = "authorizing", Authorized = "authorized", Capturing = "capturing",
+        Captured = "captured", Voiding = "voiding", Voided = "voided", Refunding = "refunding",
+        Refunded = "refunded", Declined = "declined", Cancelled = "cancelled",
+    }
+}
+
+words! {
+    /// Where a reservation stands.
+    Holding {
+        Reserved = "reserved", Kept = "kept", Rejected = "rejected", Released = "released", Expired = "expired",
+        Deducted = "deducted", Cancelled = "cancelled",
+    }
+}
+
+words! {
+    /// Where a shipment stands.
+    Moving {
+        Captured = "captured", Kept = "kept", Scheduled = "scheduled", Dispatched = "dispatched",
+        Delivered = "delivered", Cancelled = "cancelled", Barred = "barred",
+    }
+}
+
+/// What is known of one order. Kept for all of them at once, so it is small.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Seen {
+    pub(crate) order: Option<Ordered>,
+    pub(crate) shipment: Option<Shipped>,
+    pub(crate) payment: Option<Paid>,
+    pub(crate) stock: Option<Held>,
+    pub(crate) books: Books,
+}
+
+/// The order itself: the fold of its events.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Ordered {
+    pub(crate) total: Money,
+    pub(crate) version: u32,
+    pub(crate) sequence: u32,
+    pub(crate) status: Status,
+    pub(crate) paid: bool,
+    /// It has been confirmed, whatever came of it.
+    pub(crate) confirmed: bool,
+    pub(crate) stock_back: Option<Return>,
+    pub(crate) money_back: Option<Return>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Shipped {
+    pub(crate) sequence: u32,
+    pub(crate) status: Moving,
+    pub(crate) captured: bool,
+    pub(crate) kept: bool,
+    pub(crate) awaits_stock: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Paid {
+    pub(crate) amount: Option<Money>,
+    pub(crate) authorized: i64,
+    pub(crate) captured: i64,
+    pub(crate) refunded: i64,
+    pub(crate) sequence: u32,
+    pub(crate) status: Paying,
+    pub(crate) reserved: bool,
+    pub(crate) confirmed: bool,
+    pub(crate) cancelled: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Held {
+    pub(crate) sequence: u32,
+    pub(crate) status: Holding,
+}
+
+/// The provider's ledger of one order.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct Books {
+    pub(crate) authorized: i64,
+    pub(crate) captured: i64,
+    pub(crate) refunded: i64,
+    /// Of what was authorised, let go.
+    pub(crate) cancelled: i64,
+    pub(crate) authorizations: u16,
+    pub(crate) captures: u16,
+}
+
+impl Books {
+    pub(crate) fn net(&self) -> i64 {
+        self.captured - self.refunded
+    }
+
+    pub(crate) fn held(&self) -> i64 {
+        self.authorized - self.captured - self.cancelled
+    }
+}
+
+impl Ordered {
+    /// Nothing follows in this service: the order is where it ends, and whatever it waited for is told.
+    pub(crate) fn is_settled(&self) -> bool {
+        match self.status {
+            Status::Delivered => self.paid,
+            Status::Cancelled => ![self.stock_back, self.money_back].contains(&Some(Return::Pending)),
+            Status::Placed | Status::Confirmed | Status::Shipped => false,
+        }
+    }
+}
+
+impl Shipped {
+    pub(crate) fn has_left(&self) -> bool {
+        matches!(self.status, Moving::Dispatched | Moving::Delivered)
+    }
+
+    /// A person moves it, or a carrier's deadline.
+    pub(crate) fn awaits_carrier(&self) -> bool {
+        let ready = self.status == Moving::Scheduled && self.captured && !self.awaits_stock;
+        ready || self.status == Moving::Dispatched
+    }
+}
+
+impl fmt::Display for Seen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.order {
+            Some(it) => write!(f, "order {:?}, {}", it.status, if it.paid { "paid" } else { "not paid" })?,
+            None => f.write_str("no order")?,
+        }
+        match &self.stock {
+            Some(it) => write!(f, "; reservation {}", it.status)?,
+            None => f.write_str("; no reservation")?,
+        }
+        match &self.payment {
+            Some(it) => write!(
+                f,
+                "; payment {}: authorised {}, captured {}, refunded {}",
+                it.status, it.authorized, it.captured, it.refunded
+            )?,
+            None => f.write_str("; no payment")?,
+        }
+        match &self.shipment {
+            Some(it) => write!(f, "; shipment {}", it.status)?,
+            None => f.write_str("; no shipment")?,
+        }
+        let Books { authorized, captured, refunded, cancelled, .. } = self.books;
+        write!(
+            f,
+            "; ledger: authorised {authorized}, captured {captured}, refunded {refunded}, let go {cancelled}"
+        )
+    }
+}

@@ -1,0 +1,175 @@
+//! What is on the topics, against what the rows of the aggregates have counted and what waits in the outboxes.
+
+mod history;
+mod read;
+
+use std::collections::{BTreeMap, HashMap};
+
+use anyhow::Context;
+use bus::{TopicInfo, topics};
+use events::Aggregate;
+use sqlx::Row;
+use uuid::Uuid;
+
+pub use self::history::History;
+pub(crate) use self::history::{Key, Numbered};
+use self::read::OnTopic;
+use crate::{
+    Sources,
+    law::Law,
+    look::Look,
+    report::{Subject, Verdicts},
+};
+
+/// The service whose events these are.
+pub(crate) fn service(aggregate: Aggregate) -> &'static str {
+    match aggregate {
+        Aggregate::Order => "order",
+        Aggregate::Inventory | Aggregate::Product => "inventory",
+        Aggregate::Payment => "payment",
+        Aggregate::Shipping => "shipping",
+    }
+}
+
+/// Reads the topics as far as they go now, one after the other, so that one of them is in memory. To be called after
+/// `look`: what its counters count and its outboxes have no more, the log has acknowledged before.
+pub(crate) async fn check(sources: &Sources, look: &Look, verdicts: &mut Verdicts) -> anyhow::Result<()> {
+    let infos = sources.bus.topics(&topics::name(&sources.topic_prefix, "")).await;
+    let infos = infos.context("looking at the topics")?;
+    for aggregate in Aggregate::ALL {
+        let name = topics::name(&sources.topic_prefix, aggregate.name());
+        let info = infos.iter().find(|it| it.name == name);
+        let info = info.with_context(|| format!("there is no topic {name}"))?;
+        let counters = counters(look, aggregate);
+        let read = read::read(&sources.bus, info, aggregate, &counters, verdicts).await;
+        let read = read.with_context(|| format!("reading {name}"))?;
+        published(aggregate, info, &counters, &read, look, verdicts);
+        written(sources, aggregate, read, verdicts).await?;
+    }
+    Ok(())
+}
+
+pub(crate) type Counters = HashMap<Key, i64>;
+
+/// How many events each aggregate has published, or is about to.
+fn counters(look: &Look, aggregate: Aggregate) -> Counters {
+    let of = |sequence: fn(&crate::seen::Seen) -> Option<u32>| {
+        let orders = look.orders.iter();
+        orders.filter_map(|(id, seen)| Some((Key::Order(*id), sequence(seen)?.into()))).collect()
+    };
+    match aggregate {
+        Aggregate::Order => of(|it| it.order.map(|it| it.sequence)),
+        Aggregate::Inventory => of(|it| it.stock.map(|it| it.sequence)),
+        Aggregate::Payment => of(|it| it.payment.map(|it| it.sequence)),
+        Aggregate::Shipping => of(|it| it.shipment.map(|it| it.sequence)),
+        Aggregate::Product => {
+            look.products.iter().map(|(sku, it)| (Key::Sku(sku.as_str().into()), it.1)).collect()
+        }
+    }
+}
+
+/// All that was counted is on the topic or waits for it.
+fn published(
+    aggregate: Aggregate,
+    info: &TopicInfo,
+    counters: &Counters,
+    read: &OnTopic,
+    look: &Look,
+    verdicts: &mut Verdicts,
+) {
+    verdicts.check(Law::Published, counters.len() as u64);
+    // Compaction keeps the last word on a key, retention the last of all words.
+    let compacted = aggregate == Aggregate::Product;
+    let cut = compacted || info.partitions.iter().any(|it| it.low > 0);
+    let nothing = History::default();
+    for (key, count) in counters {
+        let history = read.histories.get(key).unwrap_or(&nothing);
+        let waiting = look.outbox.get(&(aggregate, key.clone())).map_or(&[][..], Vec::as_slice);
+        for (sequence, id) in waiting {
+            if let Some(other) = history.id_of(*sequence).filter(|it| it != id) {
+                let text =
+                    format!("{aggregate} {key}: {sequence} is {id} in the outbox and {other} on the topic");
+                verdicts.violate(Law::Sequence, key.subject(), vec![], text);
+            }
+        }
+        let there =
+            |sequence: i64| history.id_of(sequence).is_some() || waiting.iter().any(|it| it.0 == sequence);
+        let from = match (compacted, cut) {
+            (true, _) => *count,
+            (false, false) => 1,
+            (false, true) => match (1..=*count).find(|it| there(*it)) {
+                Some(first) => first,
+                None => {
+                    verdicts.forgotten += u64::from(*count > 0);
+                    continue;
+                }
+            },
+        };
+        let missing: Vec<i64> = (from.max(1)..=*count).filter(|it| !there(*it)).collect();
+        if !missing.is_empty() {
+            let text = format!("{aggregate} {key} has published {count} events, and not {missing:?}");
+            let events = missing.iter().map(|it| format!("{} sequence {it}", info.name)).collect();
+            verdicts.violate(Law::Published, key.subject(), events, text);
+        }
+    }
+}
+
+/// What goes beyond the counters of the look was written meanwhile, or by no transaction at all.
+async fn written(
+    sources: &Sources,
+    aggregate: Aggregate,
+    read: OnTopic,
+    verdicts: &mut Verdicts,
+) -> anyhow::Result<()> {
+    verdicts.check(Law::Sequence, read.histories.len() as u64);
+    let later = later(sources, aggregate, read.beyond.keys()).await;
+    let later = later.with_context(|| format!("counting the events of {aggregate}"))?;
+    for (key, (sequence, position)) in read.beyond {
+        let counted = later.get(&key).copied().unwrap_or(0);
+        if sequence > counted {
+            let text = format!("{aggregate} {key}: {sequence} is on the topic, and {counted} were written");
+            verdicts.violate(Law::Sequence, key.subject(), vec![position], text);
+        }
+    }
+    Ok(())
+}
+
+async fn later<'k>(
+    sources: &Sources,
+    aggregate: Aggregate,
+    keys: impl Iterator<Item = &'k Key>,
+) -> anyhow::Result<BTreeMap<Key, i64>> {
+    let (mut orders, mut skus): (Vec<Uuid>, Vec<&str>) = (Vec::new(), Vec::new());
+    for key in keys {
+        match key {
+            Key::Order(id) => orders.push(*id),
+            Key::Sku(sku) => skus.push(sku),
+        }
+    }
+    let query = match aggregate {
+        Aggregate::Order => "select order_id::text, sequence from order_view where order_id = any($1)",
+        Aggregate::Inventory => "select order_id::text, sequence from reservation where order_id = any($1)",
+        Aggregate::Payment => "select order_id::text, sequence from payment where order_id = any($1)",
+        Aggregate::Shipping => "select order_id::text, sequence from shipment where order_id = any($1)",
+        Aggregate::Product => "select sku, sequence from product where sku = any($1)",
+    };
+    let query = sqlx::query(query);
+    let query = if aggregate == Aggregate::Product { query.bind(skus) } else { query.bind(orders) };
+    let rows = query.fetch_all(sources.database(service(aggregate))?).await?;
+    let mut later = BTreeMap::new();
+    for row in rows {
+        if let Some(key) = Key::parse(aggregate, row.try_get(0)?) {
+            later.insert(key, row.try_get(1)?);
+        }
+    }
+    Ok(later)
+}
+
+impl Key {
+    fn subject(&self) -> Subject {
+        match self {
+            Self::Order(id) => Subject::Order(*id),
+            Self::Sku(sku) => Subject::Sku(sku.to_string()),
+        }
+    }
+}

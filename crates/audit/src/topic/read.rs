@@ -1,0 +1,97 @@
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
+
+use anyhow::Context;
+use bus::{Bus, Envelope, Received, TopicInfo};
+use events::Aggregate;
+use tokio::time::timeout;
+use uuid::Uuid;
+
+use super::{Counters, History, Key, service};
+use crate::{law::Law, report::Verdicts};
+
+/// For how long a record that is on the topic is waited for.
+const PATIENCE: Duration = Duration::from_secs(30);
+const BATCH: usize = 5_000;
+
+/// What a topic holds.
+#[derive(Default)]
+pub(super) struct OnTopic {
+    pub(super) histories: HashMap<Key, History>,
+    /// The last event of each key beyond its counter, and where it is.
+    pub(super) beyond: BTreeMap<Key, (i64, String)>,
+}
+
+/// Reads a topic up to the ends in `info`.
+pub(super) async fn read(
+    bus: &Bus,
+    info: &TopicInfo,
+    aggregate: Aggregate,
+    counters: &Counters,
+    verdicts: &mut Verdicts,
+) -> anyhow::Result<OnTopic> {
+    let mut left: BTreeMap<i32, i64> =
+        info.partitions.iter().filter(|it| it.low < it.high).map(|it| (it.id, it.high)).collect();
+    let from: Vec<_> = info.partitions.iter().map(|it| (info.name.as_str(), it.id, it.low)).collect();
+    let cut = aggregate == Aggregate::Product || info.partitions.iter().any(|it| it.low > 0);
+    let mut on_topic = OnTopic::default();
+    let mut reader = bus.reader(&from)?;
+    while !left.is_empty() {
+        let polled = timeout(PATIENCE, reader.poll(BATCH, Duration::ZERO)).await;
+        for record in polled.context("no record comes")?? {
+            let Some(high) = left.get(&record.partition).copied() else { continue };
+            if record.offset < high {
+                on_topic.take(&record, aggregate, cut, counters, verdicts);
+            }
+            if record.offset + 1 >= high {
+                left.remove(&record.partition);
+            }
+        }
+    }
+    reader.close().await;
+    Ok(on_topic)
+}
+
+impl OnTopic {
+    fn take(
+        &mut self,
+        record: &Received,
+        aggregate: Aggregate,
+        cut: bool,
+        counters: &Counters,
+        verdicts: &mut Verdicts,
+    ) {
+        let Some((key, sequence, id, name)) = ours(record, aggregate) else {
+            verdicts.ignored_records += 1;
+            return;
+        };
+        let position = || {
+            let Received { topic, partition, offset, .. } = record;
+            format!("{topic}/{partition}@{offset} {name} {id} sequence {sequence}")
+        };
+        if sequence > counters.get(&key).copied().unwrap_or(0) {
+            let last = self.beyond.entry(key.clone()).or_default();
+            if sequence > last.0 {
+                *last = (sequence, position());
+            }
+        }
+        let subject = key.subject();
+        let history = self.histories.entry(key).or_default();
+        if let Err(disorder) = history.note(sequence, id, cut, aggregate == Aggregate::Product) {
+            verdicts.violate(Law::Sequence, subject, vec![position()], format!("{aggregate}: {disorder}"));
+        }
+    }
+}
+
+/// An event of the service whose topic this is: key, sequence, id and type. What others have put there, poison for
+/// one, is not the relay's.
+fn ours(record: &Received, aggregate: Aggregate) -> Option<(Key, i64, Uuid, String)> {
+    let event = Envelope::open(record).and_then(Envelope::read).ok()?;
+    if event.source.strip_prefix("/waybill/") != Some(service(aggregate)) {
+        return None;
+    }
+    let key = Key::parse(aggregate, std::str::from_utf8(record.key.as_deref()?).ok()?)?;
+    Some((key, event.sequence?, event.id, event.r#type.into_owned()))
+}

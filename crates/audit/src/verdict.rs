@@ -1,0 +1,151 @@
+//! What follows from the looks.
+
+use sqlx::Row;
+use uuid::Uuid;
+
+use crate::{
+    Sources, judge,
+    law::Law,
+    ledger,
+    look::{Look, Priced},
+    report::{Subject, Verdicts},
+    seen::{Ordered, Seen, Shipped},
+};
+
+/// What is wrong whatever is in flight.
+pub(crate) fn at_once(look: &Look, verdicts: &mut Verdicts) {
+    for (id, seen) in &look.orders {
+        for (law, text) in judge::at_any_time(seen) {
+            verdicts.violate(law, Subject::Order(*id), vec![], text);
+        }
+    }
+    let orders = look.orders.len() as u64;
+    let known = look.orders.values().filter(|it| it.order.is_some()).count() as u64;
+    let booked = look.orders.values().filter(|it| it.books.authorizations > 0).count() as u64;
+    let paid = look.orders.values().filter(|it| it.payment.is_some()).count() as u64;
+    let ended = |law| look.orders.values().filter(|it| judge::end_of(it) == Some(law)).count() as u64;
+    let (delivered, cancelled) = (ended(Law::Delivered), ended(Law::Cancelled));
+    for (law, times) in [
+        (Law::Amounts, paid),
+        (Law::Provider, paid),
+        (Law::ChargedOnce, booked),
+        (Law::Caused, known),
+        (Law::Compensated, cancelled),
+        (Law::Known, orders),
+        (Law::Prices, look.products.len() as u64),
+        (Law::Delivered, delivered),
+        (Law::Cancelled, cancelled),
+        (Law::Ends, known),
+    ] {
+        verdicts.check(law, times);
+    }
+}
+
+/// Looks again at what may have been in flight at the first look. `passed`: what was committed by then is read by
+/// all. Returns how many orders cannot be judged yet.
+pub(crate) async fn again(
+    sources: &Sources,
+    first: &Look,
+    passed: bool,
+    verdicts: &mut Verdicts,
+) -> anyhow::Result<u64> {
+    let suspect =
+        |seen: &Seen| !seen.order.is_some_and(|it| it.is_settled()) || judge::at_the_end(seen).is_some();
+    let suspects: Vec<Uuid> = first.orders.iter().filter(|it| suspect(it.1)).map(|it| *it.0).collect();
+    let second = Look::take(sources, Some(&suspects), verdicts).await?;
+    prices(first, &second, passed, verdicts);
+    let mut in_flight = 0;
+    for id in suspects {
+        let (Some(before), Some(now)) = (first.orders.get(&id), second.orders.get(&id)) else { continue };
+        for (law, text) in judge::at_any_time(now) {
+            verdicts.violate(law, Subject::Order(id), vec![], text);
+        }
+        let judged = order(id, before, now, &second, passed);
+        match judged {
+            Judged::Fine => {}
+            Judged::InFlight => in_flight += u64::from(!verdicts.is_violated(id)),
+            Judged::Broken(law, text) => verdicts.violate(law, Subject::Order(id), vec![], text),
+        }
+    }
+    Ok(in_flight)
+}
+
+enum Judged {
+    /// Or told of otherwise.
+    Fine,
+    InFlight,
+    Broken(Law, String),
+}
+
+fn order(id: Uuid, before: &Seen, now: &Seen, second: &Look, passed: bool) -> Judged {
+    // Placing an order comes before all that follows from it.
+    let Some(order) = now.order else {
+        return Judged::Broken(Law::Known, format!("nobody has placed it: {now}"));
+    };
+    if second.work.parked.contains(&id) {
+        return Judged::Fine;
+    }
+    let had_settled = before.order.is_some_and(|it| it.is_settled());
+    match judge::at_the_end(now) {
+        None if order.is_settled() => return Judged::Fine,
+        // What the first look saw settled was told before the marks; a call may still be open.
+        Some((law, text)) if passed && had_settled && !second.work.open.contains(&id) => {
+            return Judged::Broken(law, text);
+        }
+        _ => {}
+    }
+    if passed && stands(id, &order, before, now, second) {
+        return Judged::Broken(Law::Ends, format!("nothing is under way for it: {now}"));
+    }
+    Judged::InFlight
+}
+
+/// Whether nothing will ever follow.
+fn stands(id: Uuid, order: &Ordered, before: &Seen, now: &Seen, second: &Look) -> bool {
+    !order.is_settled()
+        && before == now
+        && !second.work.open.contains(&id)
+        && !now.shipment.as_ref().is_some_and(Shipped::awaits_carrier)
+}
+
+/// A price that is another than inventory's is on its way, unless it was so before the marks.
+fn prices(first: &Look, second: &Look, passed: bool, verdicts: &mut Verdicts) {
+    for sku in second.prices.keys().filter(|it| !second.products.contains_key(*it)) {
+        let text = "the order service has a price for it, and inventory has no such product".to_owned();
+        verdicts.violate(Law::Prices, Subject::Sku(sku.clone()), vec![], text);
+    }
+    for (sku, (product, sequence)) in &second.products {
+        let price = second.prices.get(sku);
+        let same_before = first.products.get(sku).is_some_and(|it| it.1 == *sequence);
+        if !passed || !same_before || price == Some(product) {
+            continue;
+        }
+        let told = |it: &Priced| format!("{} at {} {}", it.name, it.price.amount, it.price.currency.code());
+        let (there, here) = (price.map_or("nothing of it".to_owned(), told), told(product));
+        let text = format!("the order service knows {there}, and inventory {here}");
+        verdicts.violate(Law::Prices, Subject::Sku(sku.clone()), vec![], text);
+    }
+}
+
+/// Adds to each violation of an order what has happened to it.
+pub(crate) async fn name_events(sources: &Sources, verdicts: &mut Verdicts) -> anyhow::Result<()> {
+    let query = "select version, type, event_id from order_event where order_id = $1 order by version";
+    for violation in &mut verdicts.violations {
+        let Some(id) = violation.order_id else { continue };
+        if !violation.events.is_empty() {
+            continue;
+        }
+        for row in sqlx::query(query).bind(id).fetch_all(sources.database("order")?).await? {
+            let (version, name, event): (i64, &str, Uuid) =
+                (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+            violation.events.push(format!("order_event {version} {name} {event}"));
+        }
+        if matches!(
+            violation.law,
+            Law::ChargedOnce | Law::Provider | Law::Delivered | Law::Cancelled | Law::Known
+        ) {
+            violation.events.extend(ledger::told(sources, id).await?);
+        }
+    }
+    Ok(())
+}
