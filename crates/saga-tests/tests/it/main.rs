@@ -1,5 +1,6 @@
 //! Scenarios over the whole suite.
 
+mod crashes;
 mod dead_letters;
 mod dependencies;
 mod exits;
