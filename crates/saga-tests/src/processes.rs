@@ -1,3 +1,4 @@
+mod crash;
 mod memory;
 
 use std::{
@@ -75,7 +76,7 @@ impl Drop for Launches {
 }
 
 /// The program that was built beside this test (`cargo test --workspace` builds all).
-fn program(name: &str) -> PathBuf {
+pub fn program(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("this test");
     let beside = test.parent().and_then(|deps| deps.parent()).expect("the target").join(name);
     assert!(beside.exists(), "{} is not built: cargo build --bins", beside.display());
@@ -206,7 +207,12 @@ impl Processes {
 
     /// SIGCONT.
     pub fn thaw(&mut self, name: &'static str) {
-        self.running.get_mut(name).expect("it runs").signal(Signal::SIGCONT).expect("SIGCONT");
+        self.signal(name, Signal::SIGCONT);
+    }
+
+    /// Sends a signal, and does not wait for what comes of it.
+    pub fn signal(&mut self, name: &'static str, signal: Signal) {
+        self.running.get_mut(name).expect("it runs").signal(signal).expect("a signal");
     }
 
     /// Samples the memory of all processes that run now.

@@ -234,14 +234,6 @@ impl Rig {
         self.counts(ours, 0).await;
         let deadlocks = "select deadlocks from pg_stat_database where datname = current_database()";
         assert_eq!(self.count(deadlocks).await, 0, "deadlocks");
-        self.clear_away().await;
-    }
-
-    /// For a test after which the laws do not hold.
-    pub(crate) async fn clear_away(mut self) {
-        while !self.instances.is_empty() {
-            self.stop_instance().await;
-        }
         self.pool.close().await;
         self.database.close().await;
     }
