@@ -2,13 +2,10 @@
 
 use std::{net::TcpListener, process::Command};
 
+use ::load::{Load, PLAIN, Pace};
 use bus::crash::Crash;
 use nix::sys::signal::Signal;
-use saga_tests::{
-    Processes,
-    load::{Load, PLAIN, Pace},
-    processes::program,
-};
+use saga_tests::{Processes, processes::program};
 
 use crate::{PATIENCE, all_have_ended};
 
@@ -16,9 +13,9 @@ use crate::{PATIENCE, all_have_ended};
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_crash_between_any_two_steps_costs_nothing() {
     let mut suite = Processes::start().await;
-    PLAIN.stock(&suite, 0).await;
+    PLAIN.stock(&suite.target(), 0).await.expect("stock");
 
-    let load = Load::begin(&suite, PLAIN, Pace::PerSecond(20), usize::MAX);
+    let load = Load::begin(&suite.target(), PLAIN, Pace::PerSecond(20), usize::MAX).expect("a load");
     for (service, at, pass) in [
         // First, as the call that was answered is made again when its lease is over.
         ("payment", Crash::AfterAnswer, 5),
