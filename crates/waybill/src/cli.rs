@@ -5,7 +5,7 @@ use std::{process::ExitCode, time::Duration};
 use clap::{Parser, Subcommand};
 use tokio::runtime::Runtime;
 
-use crate::{audit, dead_letters, dev, down, exit, health, orders, products, topics, up};
+use crate::{audit, chaos, dead_letters, dev, down, exit, health, orders, products, topics, up};
 
 /// The operator's command line of Waybill.
 ///
@@ -31,6 +31,7 @@ enum Command {
     #[command(subcommand)]
     DeadLetters(dead_letters::DeadLetters),
     Audit(audit::Audit),
+    Chaos(chaos::Chaos),
     Healthcheck(health::Healthcheck),
 }
 
@@ -62,6 +63,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Orders(it) => orders::run(it).await,
         Command::DeadLetters(it) => dead_letters::run(it).await,
         Command::Audit(it) => audit::run(it).await,
+        Command::Chaos(it) => chaos::run(it).await,
         Command::Healthcheck(it) => health::run(it).await,
     }
 }

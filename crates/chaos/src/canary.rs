@@ -1,0 +1,48 @@
+//! One order, to see when a suite is itself again.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail, ensure};
+use tokio::time::sleep;
+use uuid::Uuid;
+
+use crate::suite::Suite;
+
+/// More than a service gives itself.
+const ANSWER: Duration = Duration::from_secs(15);
+const AGAIN: Duration = Duration::from_millis(100);
+/// What is not over by then has not recovered.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Places an order as soon as one is accepted, and waits until it is delivered: behind everything that waits.
+pub(crate) async fn delivered(suite: &Suite) -> anyhow::Result<Duration> {
+    let begun = Instant::now();
+    let url = suite.url("order-1", &format!("/orders/{}", place(suite).await?)).await?;
+    loop {
+        let answer = suite.json(suite.http.get(&url).timeout(ANSWER)).await;
+        match &answer {
+            Ok((200, order)) if order["status"] == "delivered" => return Ok(begun.elapsed()),
+            Ok((200, order)) if order["status"] == "cancelled" => bail!("the order was cancelled: {order}"),
+            _ => {}
+        }
+        ensure!(begun.elapsed() < PATIENCE, "an order is not delivered in {PATIENCE:?}: {answer:?}");
+        sleep(AGAIN).await;
+    }
+}
+
+/// Places an order as soon as one is accepted; returns its id.
+pub(crate) async fn place(suite: &Suite) -> anyhow::Result<String> {
+    let (begun, key) = (Instant::now(), Uuid::now_v7().to_string());
+    let url = suite.url("order-1", "/orders").await?;
+    let order = load::an_order("LOAD-MUG", 1, "pm_card_visa");
+    loop {
+        let post = suite.http.post(&url).header("idempotency-key", &key).json(&order);
+        let answer = suite.json(post.timeout(ANSWER)).await;
+        if let Ok((201, order)) = &answer {
+            let id = order["order_id"].as_str().map(str::to_owned);
+            return id.with_context(|| format!("an order without an id: {order}"));
+        }
+        ensure!(begun.elapsed() < PATIENCE, "no order is accepted in {PATIENCE:?}: {answer:?}");
+        sleep(AGAIN).await;
+    }
+}

@@ -1,0 +1,99 @@
+//! A disk that can be full.
+
+use std::{
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context;
+use nix::{
+    mount::{MntFlags, MsFlags, mount, umount2},
+    sys::statvfs::statvfs,
+};
+
+/// A tmpfs on a directory. Dropping it unmounts it.
+#[derive(Debug)]
+pub(crate) struct Disk {
+    dir: PathBuf,
+}
+
+/// As good as endless for a run: what counts against the memory is what is written.
+const ROOM: u64 = 6 << 30;
+
+impl Disk {
+    /// Mounts one on `dir`, which is created.
+    pub(crate) fn mount(dir: &Path) -> anyhow::Result<Self> {
+        fs::create_dir_all(dir)?;
+        let options = format!("size={ROOM},mode=0755");
+        mount(Some("tmpfs"), dir, Some("tmpfs"), MsFlags::empty(), Some(options.as_str()))
+            .with_context(|| format!("mounting a disk on {}", dir.display()))?;
+        Ok(Self { dir: dir.to_owned() })
+    }
+
+    /// Whether this process may mount disks at all; the error says why not.
+    pub(crate) fn probe() -> anyhow::Result<()> {
+        let scratch = local::Scratch::new()?;
+        Self::mount(&scratch.path().join("disk")).map(drop)
+    }
+
+    /// Takes away all room that is free now. Returns the bytes that are in use.
+    pub(crate) fn fill(&self) -> anyhow::Result<u64> {
+        // Under load more may be in use a moment later, and then the kernel refuses the smaller size.
+        for _ in 0..100 {
+            let used = self.used()?;
+            match self.resize(used) {
+                Err(error) if error.kind() == io::ErrorKind::InvalidInput => {}
+                done => return done.context("making the disk small").map(|()| used),
+            }
+        }
+        anyhow::bail!("{} grows faster than it can be made small", self.dir.display())
+    }
+
+    /// Gives the room back.
+    pub(crate) fn free(&self) -> anyhow::Result<()> {
+        self.resize(ROOM).context("making the disk large")
+    }
+
+    /// What a program that writes there is told now.
+    pub(crate) fn try_to_write(&self) -> io::Result<()> {
+        let file = self.dir.join("probe");
+        let written = fs::write(&file, [1; 64 * 1024]);
+        let _ = fs::remove_file(file);
+        written
+    }
+
+    fn used(&self) -> anyhow::Result<u64> {
+        let it = statvfs(&self.dir)?;
+        Ok((it.blocks() - it.blocks_free()) * it.fragment_size())
+    }
+
+    fn resize(&self, size: u64) -> io::Result<()> {
+        let options = format!("size={size}");
+        Ok(mount(None::<&str>, &self.dir, None::<&str>, MsFlags::MS_REMOUNT, Some(options.as_str()))?)
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        // Lazily: a process that is on its way out may still have a file open.
+        if let Err(error) = umount2(&self.dir, MntFlags::MNT_DETACH) {
+            tracing::warn!(dir = %self.dir.display(), %error, "the disk stays mounted");
+        }
+    }
+}
+
+/// Unmounts what runs have left that were killed, so that their directories can be deleted.
+pub(crate) fn sweep() -> anyhow::Result<()> {
+    let runs = std::path::absolute(local::home().join("run"))?;
+    let mounts = fs::read_to_string("/proc/self/mounts")?;
+    for dir in mounts.lines().filter_map(|line| line.split(' ').nth(1)).map(Path::new) {
+        let Ok(rest) = dir.strip_prefix(&runs) else { continue };
+        let Some(run) = rest.components().next() else { continue };
+        let held = File::open(runs.join(run).join("lock")).is_ok_and(|it| it.try_lock().is_err());
+        if !held {
+            umount2(dir, MntFlags::MNT_DETACH).with_context(|| format!("unmounting {}", dir.display()))?;
+        }
+    }
+    Ok(())
+}

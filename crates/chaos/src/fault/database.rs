@@ -1,0 +1,87 @@
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use sqlx::{Connection, PgConnection, Row};
+use tokio::time::sleep;
+
+use super::Service;
+use crate::suite::Suite;
+
+pub(super) async fn storm(suite: &Suite, service: Service, hold: Duration) -> anyhow::Result<String> {
+    let (begun, mut terminated, mut rounds) = (Instant::now(), 0, 0);
+    while begun.elapsed() < hold {
+        // By the name that only the service's own connections have: what watches it stays connected.
+        let count: i64 = sqlx::query_scalar(
+            "select count(*) filter (where pg_terminate_backend(pid)) from pg_stat_activity
+             where datname = $1 and application_name = $2",
+        )
+        .bind(suite.database(service))
+        .bind(service)
+        .fetch_one(&suite.ground.admin)
+        .await?;
+        (terminated, rounds) = (terminated + count, rounds + 1);
+        sleep(Duration::from_millis(250)).await;
+    }
+    ensure!(terminated > 0, "{service} had no connection in {rounds} rounds");
+    Ok(format!("{terminated} backends were terminated in {rounds} rounds"))
+}
+
+pub(super) async fn restart(suite: &Suite) -> anyhow::Result<String> {
+    let started = "select pg_postmaster_start_time()::text";
+    let before: String = sqlx::query_scalar(started).fetch_one(&suite.ground.admin).await?;
+    let begun = Instant::now();
+    suite.ground.postgres.lock().await.restart_immediately().await?;
+    let took = begun.elapsed();
+    // The first connections of the pool are those that the restart has ended.
+    let mut fresh = PgConnection::connect(&suite.ground.database_url("postgres", None).await).await?;
+    let after: String = sqlx::query_scalar(started).fetch_one(&mut fresh).await?;
+    ensure!(before != after, "the postmaster runs since {before}");
+    Ok(format!("the postmaster of {before} ended, that of {after} serves after {took:.1?}"))
+}
+
+/// A transaction that holds the row everybody wants, for a while, and a snapshot for all the time: it does nothing.
+pub(super) async fn idle_in_transaction(
+    suite: &Suite,
+    service: Service,
+    hold: Duration,
+) -> anyhow::Result<String> {
+    let url = suite.ground.database_url(&suite.database(service), None).await;
+    let mut holder = PgConnection::connect(&url).await?;
+    let mut tx = holder.begin().await?;
+    sqlx::query("set transaction isolation level repeatable read").execute(&mut *tx).await?;
+    let pid: i32 =
+        sqlx::query_scalar("select pg_backend_pid() from pg_current_xact_id()").fetch_one(&mut *tx).await?;
+    sqlx::query("savepoint rows").execute(&mut *tx).await?;
+    let held = sqlx::query(hot_rows(service)).execute(&mut *tx).await?.rows_affected();
+    sleep(hold / 3).await;
+    let waiting: i64 =
+        sqlx::query_scalar("select count(*) from pg_stat_activity where $1 = any(pg_blocking_pids(pid))")
+            .bind(pid)
+            .fetch_one(&suite.ground.admin)
+            .await?;
+    sqlx::query("rollback to rows").execute(&mut *tx).await?;
+    sleep(hold).await;
+    let row = sqlx::query(
+        "select state, backend_xmin::text, extract(epoch from now() - xact_start)::float8 from pg_stat_activity where pid = $1",
+    )
+    .bind(pid)
+    .fetch_one(&suite.ground.admin)
+    .await?;
+    let (state, xmin, age): (String, Option<String>, f64) = (row.get(0), row.get(1), row.get(2));
+    tx.rollback().await?;
+    ensure!(state == "idle in transaction", "the holder is {state}");
+    let xmin = xmin.context("the holder holds no snapshot")?;
+    Ok(format!(
+        "idle in transaction for {age:.1} s with snapshot {xmin}; {waiting} backends waited for its {held} rows"
+    ))
+}
+
+/// Rows that much of the service's work goes over.
+fn hot_rows(service: Service) -> &'static str {
+    match service {
+        "inventory" => "select from product for update",
+        "order" => "select from order_view order by order_id desc limit 200 for update",
+        "payment" => "select from payment order by order_id desc limit 200 for update",
+        _ => "select from shipment order by order_id desc limit 200 for update",
+    }
+}

@@ -1,0 +1,50 @@
+use std::time::{Duration, Instant};
+
+use anyhow::ensure;
+use fastrand::Rng;
+use tokio::time::sleep;
+
+use super::Way;
+use crate::{proxy::Proxy, suite::Suite};
+
+impl Way {
+    fn proxy(self, suite: &Suite) -> anyhow::Result<&Proxy> {
+        match self {
+            Self::Kafka => Ok(&suite.ground.to_kafka),
+            Self::Postgres(service) => suite.ground.to_postgres(service),
+            Self::Provider => Ok(&suite.to_provider),
+        }
+    }
+}
+
+pub(super) async fn slow(suite: &Suite, way: Way, hold: Duration, rng: &mut Rng) -> anyhow::Result<String> {
+    let (proxy, by) = (way.proxy(suite)?, Duration::from_millis(rng.u64(50..300)));
+    let before = proxy.delayed();
+    proxy.delay(by);
+    sleep(hold).await;
+    proxy.heal();
+    let count = proxy.delayed() - before;
+    ensure!(count > 0, "nothing went over the way");
+    Ok(format!("{count} pieces were delayed by {by:?}"))
+}
+
+pub(super) async fn cut(suite: &Suite, way: Way, hold: Duration) -> anyhow::Result<String> {
+    let (proxy, begun, mut count) = (way.proxy(suite)?, Instant::now(), 0);
+    while begun.elapsed() < hold {
+        count += proxy.cut();
+        sleep(Duration::from_millis(200)).await;
+    }
+    ensure!(count > 0, "nobody was connected");
+    Ok(format!("{count} connections were reset"))
+}
+
+pub(super) async fn half_open(suite: &Suite, way: Way, hold: Duration) -> anyhow::Result<String> {
+    let proxy = way.proxy(suite)?;
+    let (before, opened) = (proxy.swallowed(), proxy.opened());
+    let open = proxy.silence();
+    sleep(hold).await;
+    let (swallowed, new) = (proxy.swallowed() - before, proxy.opened() - opened);
+    proxy.heal();
+    ensure!(open as u64 + new > 0 && swallowed > 0, "{open} connections were silent, and nobody spoke");
+    Ok(format!("{open} connections and {new} new ones fell silent for good, {swallowed} bytes never arrived"))
+}

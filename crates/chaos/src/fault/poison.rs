@@ -1,0 +1,171 @@
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, Instant},
+};
+
+use anyhow::ensure;
+use bus::{Header, Record, topics};
+use events::Aggregate;
+use nix::sys::signal::Signal;
+use serde_json::json;
+use tokio::time::sleep;
+use uuid::Uuid;
+
+use crate::{SERVICES, canary, suite::Suite};
+
+/// What a message can be like that nobody can apply.
+const KINDS: [&str; 9] = [
+    "no headers",
+    "no id",
+    "an id that is none",
+    "no JSON",
+    "JSON of another shape",
+    "bytes that are no text",
+    "an unknown version",
+    "version 0",
+    "no value",
+];
+/// Orders that get poison.
+const ORDERS: usize = 3;
+const PARKED: Duration = Duration::from_secs(30);
+
+/// Puts all kinds on all topics, under keys of their own and under those of orders, waits until each is a dead letter,
+/// and throws them away as an operator would. What waited behind them is run then, in its order.
+pub(super) async fn poison(suite: &Suite) -> anyhow::Result<String> {
+    let mut keys = BTreeSet::new();
+    let mut records = Vec::new();
+    for aggregate in Aggregate::ALL {
+        for kind in KINDS {
+            let key = format!("poison-{}", Uuid::now_v7().simple());
+            records.push(record(suite, aggregate, kind, &key));
+            keys.insert(key);
+        }
+    }
+    // While inventory stands still an order waits for its stock, and what comes for it parks behind the poison.
+    suite.signal("inventory-1", Signal::SIGSTOP).await?;
+    let orders = orders(suite).await;
+    suite.signal("inventory-1", Signal::SIGCONT).await?;
+    let orders = orders?;
+    keys.extend(orders.iter().cloned());
+    let count = records.len() + orders.len();
+    suite.ground.bus.producer()?.enqueue(records).acknowledged().await?;
+    let parked = parked(suite, &keys, &orders).await?;
+    let letters: i64 = parked.values().sum();
+    for service in SERVICES {
+        discard(suite, service, &keys).await?;
+    }
+    Ok(format!(
+        "{count} records on all topics, {} of them on orders' keys; {letters} dead letters ({parked:?}), all thrown \
+         away or run again",
+        orders.len()
+    ))
+}
+
+/// Orders with poison in their way, between payment and order.
+async fn orders(suite: &Suite) -> anyhow::Result<BTreeSet<String>> {
+    let mut keys = BTreeSet::new();
+    for _ in 0..ORDERS {
+        keys.insert(canary::place(suite).await?);
+    }
+    let records: Vec<_> = keys.iter().map(|key| record(suite, Aggregate::Payment, "no JSON", key)).collect();
+    suite.ground.bus.producer()?.enqueue(records).acknowledged().await?;
+    Ok(keys)
+}
+
+/// A type that is read by somebody on each topic.
+fn handled(aggregate: Aggregate) -> &'static str {
+    match aggregate {
+        Aggregate::Order => "waybill.order.placed",
+        Aggregate::Inventory => "waybill.inventory.stock-reserved",
+        Aggregate::Payment => "waybill.payment.captured",
+        Aggregate::Shipping => "waybill.shipping.dispatched",
+        Aggregate::Product => "waybill.product.changed",
+    }
+}
+
+fn record(suite: &Suite, aggregate: Aggregate, kind: &str, key: &str) -> Record<'static> {
+    let version = match kind {
+        "an unknown version" => 99,
+        "version 0" => 0,
+        _ if aggregate == Aggregate::Order => 2,
+        _ => 1,
+    };
+    let id = if kind == "an id that is none" { "seven".to_owned() } else { Uuid::now_v7().to_string() };
+    let mut headers = vec![
+        ("ce_specversion", "1.0".to_owned()),
+        ("ce_id", id),
+        ("ce_source", "/elsewhere".to_owned()),
+        ("ce_type", format!("{}.v{version}", handled(aggregate))),
+        ("content-type", "application/json".to_owned()),
+    ];
+    headers.retain(|it| kind != "no headers" && !(kind == "no id" && it.0 == "ce_id"));
+    let payload: Option<Vec<u8>> = match kind {
+        "no value" => None,
+        "no JSON" => Some(b"{not json".to_vec()),
+        "bytes that are no text" => Some(vec![0xff, 0xfe, 0x00, 0x9f]),
+        _ => Some(json!({"order_id": 7, "sku": true}).to_string().into_bytes()),
+    };
+    let header = |(name, value): (&'static str, String)| -> Header<'static> {
+        (name.into(), Some(value.into_bytes().into()))
+    };
+    Record {
+        topic: topics::name(&suite.prefix, aggregate.name()).into(),
+        key: Some(key.as_bytes().to_vec().into()),
+        headers: headers.into_iter().map(header).collect(),
+        payload: payload.map(Into::into),
+    }
+}
+
+/// Waits until each key has a dead letter somewhere, and behind those of `orders` two more wait in the order service
+/// (for the stock and for the money); how many there are, by service.
+async fn parked(
+    suite: &Suite,
+    keys: &BTreeSet<String>,
+    orders: &BTreeSet<String>,
+) -> anyhow::Result<BTreeMap<&'static str, i64>> {
+    let begun = Instant::now();
+    loop {
+        let (mut open, mut counts) = (keys.clone(), BTreeMap::new());
+        for service in SERVICES {
+            let there = letters(suite, service, keys).await?;
+            counts.insert(service, there.len() as i64);
+            open.retain(|it| !there.contains(it));
+        }
+        let behind = letters(suite, "order", orders).await?.len();
+        if open.is_empty() && behind >= 3 * orders.len() {
+            return Ok(counts);
+        }
+        ensure!(begun.elapsed() < PARKED, "after {PARKED:?}: {behind} of orders, none of {open:?}");
+        sleep(Duration::from_millis(200)).await;
+    }
+}
+
+/// The keys of a service's dead letters among `keys`, one for each letter.
+async fn letters(suite: &Suite, service: &str, keys: &BTreeSet<String>) -> sqlx::Result<Vec<String>> {
+    let keys: Vec<&[u8]> = keys.iter().map(|it| it.as_bytes()).collect();
+    let letters: Vec<Vec<u8>> =
+        sqlx::query_scalar("select record_key from engine.dead_letter where record_key = any($1)")
+            .bind(keys)
+            .fetch_all(&suite.pools[service])
+            .await?;
+    Ok(letters.iter().map(|it| String::from_utf8_lossy(it).into_owned()).collect())
+}
+
+/// As an operator would: key by key, until none is left.
+async fn discard(suite: &Suite, service: &str, keys: &BTreeSet<String>) -> anyhow::Result<()> {
+    let url = suite.admin_url(&format!("{service}-1"), "/dead-letters/discard").await?;
+    let begun = Instant::now();
+    loop {
+        let left: BTreeSet<String> = letters(suite, service, keys).await?.into_iter().collect();
+        if left.is_empty() {
+            return Ok(());
+        }
+        for key in &left {
+            let body = json!({"key": key, "reason": "put there to be thrown away"});
+            let post = suite.http.post(&url).header("x-actor", "chaos").json(&body);
+            let (status, answer) = suite.json(post).await?;
+            ensure!(matches!(status, 200 | 404 | 503), "discarding {key} at {service}: {status} {answer}");
+        }
+        ensure!(begun.elapsed() < PARKED, "{service} still has dead letters after {PARKED:?}: {left:?}");
+    }
+}

@@ -1,0 +1,68 @@
+//! Audits over and over while a mutant runs, for the first violation.
+
+use std::time::{Duration, Instant};
+
+use tokio::{
+    sync::watch,
+    task::JoinHandle,
+    time::{sleep, timeout},
+};
+
+use crate::report::First;
+
+/// Short: what is under way is judged the next time.
+const PATIENCE: Duration = Duration::from_secs(4);
+const PAUSE: Duration = Duration::from_secs(1);
+
+pub(crate) struct Hunter {
+    found: watch::Receiver<Option<First>>,
+    task: Option<JoinHandle<()>>,
+}
+
+impl Hunter {
+    /// Looks from now on, until it has found something.
+    pub(crate) fn begin(sources: audit::Sources, begun: Instant) -> Self {
+        let (tell, found) = watch::channel(None);
+        let task = tokio::spawn(async move {
+            loop {
+                sleep(PAUSE).await;
+                // What cannot be looked at now, because a server is away, can be later.
+                let audit = audit::audit(&sources, &audit::Options { patience: PATIENCE }).await;
+                let Some(first) = audit.ok().and_then(|it| it.violations.into_iter().next()) else {
+                    continue;
+                };
+                let at_ms = begun.elapsed().as_millis() as u64;
+                let _ = tell.send(Some(First { at_ms, law: first.law.name().to_owned(), text: first.text }));
+                return;
+            }
+        });
+        Self { found, task: Some(task) }
+    }
+
+    /// Does not look.
+    pub(crate) fn idle() -> Self {
+        Self { found: watch::channel(None).1, task: None }
+    }
+
+    pub(crate) fn has_found(&self) -> bool {
+        self.found.borrow().is_some()
+    }
+
+    /// Waits for a find, or until the time is over.
+    pub(crate) async fn found_within(&self, time: Duration) {
+        let mut found = self.found.clone();
+        match self.task {
+            // An error says that it was taken away.
+            Some(_) => drop(timeout(time, found.wait_for(Option::is_some)).await),
+            None => sleep(time).await,
+        }
+    }
+
+    /// Looks no more; what was found.
+    pub(crate) fn end(self) -> Option<First> {
+        if let Some(task) = self.task {
+            task.abort();
+        }
+        self.found.borrow().clone()
+    }
+}

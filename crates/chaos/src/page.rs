@@ -1,0 +1,110 @@
+//! A run as a page for a browser.
+
+use report::{Page, Panel, Series, Span, Timeline};
+
+use crate::{
+    fault::KINDS,
+    report::{Report, Struck},
+    watch::Sample,
+};
+
+/// A self-contained HTML page: the verdict, a picture of what happened when, every fault with its proof, the laws.
+pub fn page(report: &Report) -> String {
+    let title = format!("Waybill under faults, seed {}", report.seed);
+    let lead = format!(
+        "{} orders a second for {:.0} s from {}, {} faults. Orders that are accepted, and that come to their end; what \
+         waits in the outboxes and on the topics; and errors that clients have seen.",
+        report.rate,
+        report.took_ms as f64 / 1_000.0,
+        report.began_at,
+        report.faults.len()
+    );
+    let page =
+        Page::new(title).text(lead).verdict(report.passed(), &report.failures).timeline(&timeline(report));
+    let page = page.section("Faults").table(
+        &["at", "fault", "hit", "proof that it took hold", "until delivered again", "failure"],
+        report.faults.iter().map(row),
+    );
+    let figures = report.figures.to_string();
+    let figures = figures.lines().map(|line| {
+        let (name, value) = line.split_at(line.find("  ").unwrap_or(line.len()).min(line.len()));
+        [name.trim().to_owned(), value.trim().to_owned()]
+    });
+    let page = page.section("Figures").table(&["what", "figure"], figures);
+    let Some(audit) = &report.audit else { return page.to_html() };
+    let laws = audit.laws.iter().map(|it| {
+        [it.law.name().to_owned(), it.statement.to_owned(), it.checked.to_string(), it.violations.to_string()]
+    });
+    page.section("Laws").table(&["law", "says", "checked", "broken"], laws).to_html()
+}
+
+fn row(fault: &Struck) -> [String; 6] {
+    let seconds = |ms: u64| format!("{:.1} s", ms as f64 / 1_000.0);
+    [
+        seconds(fault.at_ms),
+        fault.kind.clone(),
+        fault.target.clone(),
+        fault.proof.clone().unwrap_or_default(),
+        fault.recovered_ms.map(seconds).unwrap_or_default(),
+        fault.failure.clone().unwrap_or_default(),
+    ]
+}
+
+fn timeline(report: &Report) -> Timeline {
+    let samples = &report.samples;
+    let spans = report.faults.iter().map(|it| Span {
+        from: it.at_ms as f64 / 1_000.0,
+        to: it.until_ms as f64 / 1_000.0,
+        lane: family(&it.kind).to_owned(),
+        label: format!("{} {}", it.kind, it.target),
+        kind: family(&it.kind).to_owned(),
+    });
+    let last = samples.last().map_or(0, |it| it.at_ms);
+    Timeline {
+        title: "What happened when".into(),
+        seconds: last.max(report.took_ms) as f64 / 1_000.0,
+        panels: vec![
+            Panel {
+                title: "Orders".into(),
+                unit: "/s".into(),
+                series: vec![
+                    Series::line("accepted", rate(samples, |it| Some(it.accepted))),
+                    Series::line("ended", rate(samples, |it| it.ended)),
+                ],
+            },
+            Panel {
+                title: "Waiting".into(),
+                unit: "records".into(),
+                series: vec![
+                    Series::line("lag of the four groups", level(samples, |it| it.lag)),
+                    Series::line("rows in the outboxes", level(samples, |it| it.outbox)),
+                ],
+            },
+            Panel {
+                title: "Errors seen by clients".into(),
+                unit: "/s".into(),
+                series: vec![Series::step("errors", rate(samples, |it| Some(it.errors)))],
+            },
+        ],
+        spans: spans.collect(),
+    }
+}
+
+fn family(kind: &str) -> &'static str {
+    KINDS.iter().find(|it| it.name == kind).map_or("other", |it| it.family)
+}
+
+fn level(samples: &[Sample], of: impl Fn(&Sample) -> Option<u64>) -> Vec<(f64, f64)> {
+    let point = |it: &Sample| Some((it.at_ms as f64 / 1_000.0, of(it)? as f64));
+    samples.iter().filter_map(point).collect()
+}
+
+/// By the second, from one look to the next that has seen it.
+fn rate(samples: &[Sample], of: impl Fn(&Sample) -> Option<u64>) -> Vec<(f64, f64)> {
+    let seen = level(samples, of);
+    let step = |pair: &[(f64, f64)]| {
+        let [(from, before), (to, after)] = pair else { return None };
+        (to > from).then(|| (*to, (after - before).max(0.0) / (to - from)))
+    };
+    seen.windows(2).filter_map(step).collect()
+}

@@ -1,0 +1,151 @@
+//! What is going to be broken, and when: the same of the same seed.
+
+use std::time::Duration;
+
+use anyhow::{bail, ensure};
+use fastrand::Rng;
+
+use crate::fault::{Fault, KINDS, Kind};
+
+/// Which faults are wanted.
+#[derive(Debug, Clone)]
+pub struct Selection {
+    kinds: Vec<&'static Kind>,
+    /// One fault of each family, and no more.
+    one_of_each: bool,
+}
+
+/// A fault, and how long it is held.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Planned {
+    pub(crate) fault: Fault,
+    pub(crate) hold: Duration,
+    /// From the end of the one before.
+    pub(crate) pause: Duration,
+}
+
+/// What a fault takes with its recovery, about.
+const USUAL: Duration = Duration::from_secs(9);
+
+impl std::str::FromStr for Selection {
+    type Err = anyhow::Error;
+
+    /// `all`, `families` (one fault of each family), or names of kinds and families, separated by commas.
+    fn from_str(text: &str) -> anyhow::Result<Self> {
+        let all = || KINDS.iter().collect();
+        match text {
+            "all" => return Ok(Self { kinds: all(), one_of_each: false }),
+            "families" => return Ok(Self { kinds: all(), one_of_each: true }),
+            _ => {}
+        }
+        let mut kinds: Vec<&Kind> = Vec::new();
+        for word in text.split(',').map(str::trim) {
+            let before = kinds.len();
+            let asked = KINDS.iter().filter(|it| it.name == word || it.family == word);
+            kinds.extend(asked);
+            if kinds.len() == before {
+                let known: Vec<&str> = KINDS.iter().map(|it| it.name).collect();
+                bail!("no fault `{word}`; there are all, families, {}", known.join(", "));
+            }
+        }
+        kinds.dedup_by_key(|it| it.name);
+        Ok(Self { kinds, one_of_each: false })
+    }
+}
+
+impl Selection {
+    /// Whether the servers need disks that can be made small.
+    pub fn needs_disks(&self) -> bool {
+        self.kinds.iter().any(|it| it.needs_disks())
+    }
+
+    /// Leaves out the kinds for which there is a reason to; returns them with it.
+    pub(crate) fn without(
+        &mut self,
+        why: impl Fn(&Kind) -> Option<String>,
+    ) -> anyhow::Result<Vec<(&'static str, String)>> {
+        let out = self.kinds.iter().filter_map(|it| Some((it.name, why(it)?))).collect();
+        self.kinds.retain(|it| why(it).is_none());
+        ensure!(!self.kinds.is_empty(), "none of these faults is possible here: {out:?}");
+        Ok(out)
+    }
+
+    /// Draws a plan for about `duration`: everything that was selected at least once, in an order of its own, and more
+    /// of it while there is time.
+    pub(crate) fn draw(&self, rng: &mut Rng, duration: Duration) -> Vec<Planned> {
+        let mut faults: Vec<Fault> = match self.one_of_each {
+            true => self.families().iter().filter_map(|family| rng.choice(family)?.one(rng)).collect(),
+            false => self.kinds.iter().flat_map(|it| it.full(rng)).collect(),
+        };
+        rng.shuffle(&mut faults);
+        let fit = (duration.as_secs() / USUAL.as_secs()) as usize;
+        while !self.one_of_each && faults.len() < fit {
+            faults.extend(rng.choice(&self.kinds).and_then(|it| it.one(rng)));
+        }
+        let mut planned = |fault| Planned {
+            fault,
+            hold: Duration::from_millis(rng.u64(2_000..4_500)),
+            pause: Duration::from_millis(rng.u64(300..1_500)),
+        };
+        faults.into_iter().map(&mut planned).collect()
+    }
+
+    fn families(&self) -> Vec<Vec<&'static Kind>> {
+        let mut families: Vec<Vec<&'static Kind>> = Vec::new();
+        for kind in &self.kinds {
+            match families.iter_mut().find(|it| it[0].family == kind.family) {
+                Some(family) => family.push(kind),
+                None => families.push(vec![kind]),
+            }
+        }
+        families
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(text: &str, seed: u64, seconds: u64) -> Vec<String> {
+        let selection: Selection = text.parse().unwrap();
+        let planned = selection.draw(&mut Rng::with_seed(seed), Duration::from_secs(seconds));
+        planned.iter().map(|it| it.fault.name()).map(|(name, whom)| format!("{name} {whom}")).collect()
+    }
+
+    #[test]
+    fn a_seed_has_one_plan() {
+        assert_eq!(names("all", 7, 300), names("all", 7, 300));
+        assert_ne!(names("all", 7, 300), names("all", 8, 300));
+    }
+
+    #[test]
+    fn all_has_every_kind_every_service_and_every_crash_point() {
+        let all = names("all", 1, 10);
+        for kind in &KINDS {
+            assert!(all.iter().any(|it| it.starts_with(&format!("{} ", kind.name))), "{}", kind.name);
+        }
+        for expected in ["kill order", "kill shipping", "freeze payment", "half-open provider", "cut kafka"] {
+            assert!(all.contains(&expected.to_owned()), "{expected}");
+        }
+        assert_eq!(all.iter().filter(|it| it.starts_with("crash")).count(), 6);
+    }
+
+    #[test]
+    fn families_has_one_of_each_family() {
+        let families = KINDS.iter().map(|it| it.family).collect::<std::collections::BTreeSet<_>>();
+        assert_eq!(names("families", 3, 90).len(), families.len());
+    }
+
+    #[test]
+    fn what_is_asked_for_fills_the_time() {
+        let kills = names("kill,relay", 1, 180);
+        assert_eq!(kills.len(), 20);
+        assert!(
+            kills
+                .iter()
+                .all(|it| ["kill", "relay-f", "stale", "refusal"].iter().any(|word| it.starts_with(word)))
+        );
+        let error = "kill,lightning".parse::<Selection>().unwrap_err().to_string();
+        assert!(error.contains("lightning") && error.contains("half-open"), "{error}");
+    }
+}

@@ -1,0 +1,123 @@
+//! What a run has come to.
+
+use std::{collections::BTreeMap, fmt, time::Duration};
+
+use serde::Serialize;
+
+use crate::{
+    suite::Exit,
+    watch::{Counted, Sample},
+};
+
+/// One run of the fault machine. Times are in milliseconds since the load began.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    pub seed: u64,
+    /// When it began, RFC 3339.
+    pub began_at: String,
+    pub took_ms: u64,
+    /// Orders a second that were wanted.
+    pub rate: u32,
+    /// The defence that was taken out, if one was.
+    pub mutant: Option<String>,
+    pub faults: Vec<Struck>,
+    /// Kinds of faults that this machine cannot do.
+    pub left_out: Vec<String>,
+    pub figures: Figures,
+    pub samples: Vec<Sample>,
+    /// The first violation that was seen while the load went on, where a mutant is hunted.
+    pub first: Option<First>,
+    pub audit: Option<audit::Report>,
+    /// Why it did not pass; empty if it did.
+    pub failures: Vec<String>,
+}
+
+/// A violation, and when it was seen.
+#[derive(Debug, Clone, Serialize)]
+pub struct First {
+    pub at_ms: u64,
+    pub law: String,
+    pub text: String,
+}
+
+/// A fault as it was.
+#[derive(Debug, Clone, Serialize)]
+pub struct Struck {
+    pub kind: String,
+    pub target: String,
+    pub at_ms: u64,
+    /// When it was mended.
+    pub until_ms: u64,
+    /// What shows that it took hold.
+    pub proof: Option<String>,
+    /// From its end until an order that was placed then was delivered.
+    pub recovered_ms: Option<u64>,
+    /// Why it did not take hold, or what did not recover.
+    pub failure: Option<String>,
+}
+
+/// What was done meanwhile.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Figures {
+    pub accepted: u64,
+    /// Orders by how they have ended; those that have not, by their status.
+    pub ended: BTreeMap<String, u64>,
+    pub counted: Counted,
+    /// Errors that clients have seen, by kind.
+    pub client_errors: BTreeMap<String, u64>,
+    /// Answers to repeated requests, and to cancellations by status.
+    pub cancels: BTreeMap<u16, u64>,
+    pub latency_ms: BTreeMap<&'static str, f64>,
+    /// Processes that have ended without being asked to.
+    pub exits: Vec<Exit>,
+    /// From the end of the load until nothing was left to do.
+    pub rest_ms: Option<u64>,
+}
+
+impl Report {
+    pub fn passed(&self) -> bool {
+        self.failures.is_empty()
+    }
+}
+
+impl fmt::Display for Struck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = |ms: u64| Duration::from_millis(ms).as_secs_f64();
+        write!(f, "{:>6.1} s  {:<20} {:<24}", seconds(self.at_ms), self.kind, self.target)?;
+        if let Some(proof) = &self.proof {
+            write!(f, " {proof}")?;
+        }
+        if let Some(recovered) = self.recovered_ms {
+            write!(f, "; recovered after {:.1} s", seconds(recovered))?;
+        }
+        match &self.failure {
+            Some(failure) => write!(f, " FAILED: {failure}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Figures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |all: &BTreeMap<String, u64>| {
+            let one = |(name, count): (&String, &u64)| format!("{count} {name}");
+            all.iter().map(one).collect::<Vec<_>>().join(", ")
+        };
+        writeln!(f, "accepted     {}", self.accepted)?;
+        writeln!(f, "ended        {}", list(&self.ended))?;
+        writeln!(f, "duplicates   {} dropped by the inboxes", self.counted.duplicates_dropped)?;
+        writeln!(f, "published    {} records", self.counted.published)?;
+        writeln!(f, "parked       {} dead letters", self.counted.dead_letters_parked)?;
+        writeln!(f, "retries      {} batches begun again", self.counted.batches_begun_again)?;
+        let latency: Vec<_> = self.latency_ms.iter().map(|(name, ms)| format!("{name} {ms:.0} ms")).collect();
+        writeln!(f, "POST         {}", latency.join(", "))?;
+        writeln!(f, "clients saw  {}", list(&self.client_errors))?;
+        for exit in &self.exits {
+            writeln!(f, "exited       {} by itself: {}", exit.name, exit.status)?;
+        }
+        match self.rest_ms {
+            Some(ms) => write!(f, "at rest      {:.1} s after the last order", ms as f64 / 1_000.0),
+            None => write!(f, "at rest      never"),
+        }
+    }
+}

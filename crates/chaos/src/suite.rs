@@ -1,0 +1,303 @@
+//! The suite as it is run: a process for each service, to be killed, frozen and started again.
+
+mod instance;
+
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    process::ExitStatus,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, bail, ensure};
+use bus::topics;
+use local::Launch;
+use nix::sys::signal::Signal;
+use serde_json::Value;
+use sqlx::{AssertSqlSafe, Executor, PgPool, postgres::PgPoolOptions};
+use tokio::{
+    sync::{Mutex, MutexGuard},
+    task::JoinHandle,
+    time::sleep,
+};
+
+pub use self::instance::Exit;
+use self::instance::{Instance, Instances};
+use crate::{SERVICES, ground::Ground, proxy::Proxy};
+
+/// The provider's process, beside the services.
+pub(crate) const PROVIDER: &str = "psp";
+const READY: Duration = Duration::from_secs(60);
+/// A service's own deadlines for a stop, and a little.
+const STOP: Duration = Duration::from_secs(15);
+const POLL: Duration = Duration::from_millis(20);
+/// How often it is looked whether all that should run does.
+const WATCH: Duration = Duration::from_millis(100);
+
+/// What a suite is started with, beyond the usual.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// Where the programs are.
+    pub programs: PathBuf,
+    /// Variables for all services.
+    pub env: Vec<(String, String)>,
+}
+
+/// A running suite on a [`Ground`].
+pub struct Suite {
+    pub(crate) ground: Arc<Ground>,
+    pub(crate) prefix: String,
+    pub(crate) http: reqwest::Client,
+    /// Straight to the databases, past the proxies.
+    pub(crate) pools: BTreeMap<&'static str, PgPool>,
+    pub(crate) to_provider: Proxy,
+    instances: Arc<Mutex<Instances>>,
+    supervisor: JoinHandle<()>,
+    setup: Setup,
+}
+
+impl Suite {
+    /// Starts everything and waits until all are ready.
+    pub async fn start(ground: Arc<Ground>, setup: Setup) -> anyhow::Result<Self> {
+        let prefix = format!("chaos-{}", uuid::Uuid::now_v7().simple());
+        ground.bus.create_topics(&topics::plan(&prefix, &SERVICES)).await.context("creating the topics")?;
+        let http = reqwest::Client::builder().timeout(Duration::from_secs(20)).no_proxy().build()?;
+        let provider_port = local::free_port()?;
+        let to_provider = Proxy::start(provider_port).await?;
+        let instances = Arc::new(Mutex::new(Instances::default()));
+        let supervisor = tokio::spawn(supervise(instances.clone()));
+        let pools = BTreeMap::new();
+        let mut it = Self { ground, prefix, http, pools, to_provider, instances, supervisor, setup };
+        it.create_databases().await?;
+        let journal = it.ground.scratch.path().join(format!("{}.ledger", it.prefix)).display().to_string();
+        it.launch(PROVIDER, PROVIDER, provider_port, vec![("LEDGER_FILE".into(), journal)]).await?;
+        for service in SERVICES {
+            it.add(&format!("{service}-1"), true).await?;
+        }
+        for service in SERVICES {
+            it.ready(&format!("{service}-1")).await?;
+        }
+        Ok(it)
+    }
+
+    async fn create_databases(&mut self) -> anyhow::Result<()> {
+        for service in SERVICES {
+            let database = self.database(service);
+            let create = AssertSqlSafe(format!("create database \"{database}\""));
+            self.ground.admin.execute(create).await.context("creating a database")?;
+            let url = self.ground.database_url(&database, None).await;
+            let pool = PgPoolOptions::new().max_connections(6).acquire_timeout(Duration::from_secs(5));
+            self.pools.insert(service, pool.connect_lazy(&url)?);
+        }
+        Ok(())
+    }
+
+    /// The name of a service's database.
+    pub(crate) fn database(&self, service: &str) -> String {
+        format!("{}_{service}", self.prefix)
+    }
+
+    /// Starts a process of a service: `order-2` is the second one of `order`. `stays` gives it a name in its consumer
+    /// group that stays the same over restarts.
+    pub(crate) async fn add(&self, name: &str, stays: bool) -> anyhow::Result<()> {
+        let service = service_of(name)?;
+        let way = self.ground.to_postgres(service)?;
+        let kafka = self.ground.kafka.lock().await.front_servers().context("no way to Kafka")?;
+        let mut env = vec![
+            ("DATABASE_URL".to_owned(), self.ground.database_url(&self.database(service), Some(way)).await),
+            ("KAFKA_BOOTSTRAP_SERVERS".to_owned(), kafka),
+            ("TOPIC_PREFIX".to_owned(), self.prefix.clone()),
+            ("PROVIDER_URL".to_owned(), format!("http://127.0.0.1:{}", self.to_provider.port())),
+        ];
+        env.extend(stays.then(|| ("INSTANCE_ID".to_owned(), format!("{}-{name}", self.prefix))));
+        env.extend(self.setup.env.iter().cloned());
+        self.launch(name, service, local::free_port()?, env).await
+    }
+
+    async fn launch(
+        &self,
+        name: &str,
+        program: &str,
+        port: u16,
+        mut env: Vec<(String, String)>,
+    ) -> anyhow::Result<()> {
+        let (http, admin) = (format!("127.0.0.1:{port}"), format!("127.0.0.1:{}", local::free_port()?));
+        env.extend([
+            ("HTTP_ADDR".to_owned(), http.clone()),
+            ("ADMIN_ADDR".to_owned(), admin.clone()),
+            ("RUST_LOG".to_owned(), "warn".to_owned()),
+        ]);
+        let file = self.setup.programs.join(format!("waybill-{program}"));
+        ensure!(file.is_file(), "{} is not built: cargo build --workspace --bins", file.display());
+        let launch = Launch { env, ..Launch::new(name, self.ground.scratch.path(), file) };
+        let process = launch.start()?;
+        let urls = (format!("http://{http}"), format!("http://{admin}"));
+        self.lock().await.0.insert(name.to_owned(), Instance::new(launch, process, urls));
+        Ok(())
+    }
+
+    pub(crate) async fn lock(&self) -> MutexGuard<'_, Instances> {
+        self.instances.lock().await
+    }
+
+    /// The names of the processes of a service, or of all.
+    pub(crate) async fn names(&self, service: Option<&str>) -> Vec<String> {
+        let instances = self.lock().await;
+        let of = |name: &&String| service.is_none_or(|it| service_of(name).is_ok_and(|of| of == it));
+        instances.0.keys().filter(of).cloned().collect()
+    }
+
+    pub(crate) async fn url(&self, name: &str, path: &str) -> anyhow::Result<String> {
+        Ok(format!("{}{path}", self.lock().await.get(name)?.http))
+    }
+
+    pub(crate) async fn admin_url(&self, name: &str, path: &str) -> anyhow::Result<String> {
+        Ok(format!("{}{path}", self.lock().await.get(name)?.admin))
+    }
+
+    /// What a process has written to its log.
+    pub(crate) async fn log(&self, name: &str) -> anyhow::Result<String> {
+        let file = self.lock().await.get(name)?.launch.log();
+        Ok(String::from_utf8_lossy(&std::fs::read(file).unwrap_or_default()).into_owned())
+    }
+
+    /// Waits until a process says that it is ready.
+    pub(crate) async fn ready(&self, name: &str) -> anyhow::Result<Duration> {
+        let (url, begun) = (self.url(name, "/readyz").await?, Instant::now());
+        loop {
+            let last = match self.http.get(&url).timeout(Duration::from_secs(3)).send().await {
+                Ok(answer) if answer.status() == 200 => return Ok(begun.elapsed()),
+                Ok(answer) => answer.text().await.unwrap_or_default(),
+                Err(error) => error.to_string(),
+            };
+            if begun.elapsed() > READY {
+                let words = self.lock().await.get(name)?.launch.last_words();
+                bail!("{name} is not ready after {READY:?}: {last}; {words}");
+            }
+            sleep(POLL).await;
+        }
+    }
+
+    /// kill -9; returns the pid that has ended. It stays down until [`restart`](Self::restart).
+    pub(crate) async fn kill(&self, name: &str) -> anyhow::Result<u32> {
+        let mut instances = self.lock().await;
+        let it = instances.get_mut(name)?;
+        it.wanted = false;
+        it.process.kill().await?;
+        ensure!(!it.process.is_running(), "{name} survives");
+        Ok(it.process.pid())
+    }
+
+    /// SIGTERM, and waits for the end; returns the exit code. It stays down until [`restart`](Self::restart).
+    pub(crate) async fn terminate(&self, name: &str) -> anyhow::Result<Option<i32>> {
+        let mut instances = self.lock().await;
+        let it = instances.get_mut(name)?;
+        it.wanted = false;
+        it.process.stop(Signal::SIGTERM, STOP).await?;
+        Ok(it.process.status().and_then(|it| it.code()))
+    }
+
+    /// Starts a process that has ended: same addresses, same environment.
+    pub(crate) async fn restart(&self, name: &str) -> anyhow::Result<u32> {
+        let mut instances = self.lock().await;
+        let it = instances.get_mut(name)?;
+        it.process = it.launch.start()?;
+        it.wanted = true;
+        Ok(it.process.pid())
+    }
+
+    /// Starts a process that has ended, once, with a variable more; nobody starts it again when it ends.
+    pub(crate) async fn start_to_end(&self, name: &str, variable: (&str, String)) -> anyhow::Result<u32> {
+        let mut instances = self.lock().await;
+        let it = instances.get_mut(name)?;
+        let mut launch = it.launch.clone();
+        launch.env.push((variable.0.to_owned(), variable.1));
+        it.process = launch.start()?;
+        it.wanted = false;
+        Ok(it.process.pid())
+    }
+
+    /// How a process has ended, if it has.
+    pub(crate) async fn status(&self, name: &str) -> anyhow::Result<Option<ExitStatus>> {
+        Ok(self.lock().await.get_mut(name)?.process.status())
+    }
+
+    /// Forgets a process that has ended.
+    pub(crate) async fn remove(&self, name: &str) {
+        self.lock().await.0.remove(name);
+    }
+
+    /// A signal to a process.
+    pub(crate) async fn signal(&self, name: &str, signal: Signal) -> anyhow::Result<u32> {
+        let mut instances = self.lock().await;
+        let it = instances.get_mut(name)?;
+        it.process.signal(signal)?;
+        Ok(it.process.pid())
+    }
+
+    /// The ends that nobody had asked for, so far.
+    pub(crate) async fn exits(&self) -> Vec<Exit> {
+        self.lock().await.0.values().flat_map(|it| it.exits.clone()).collect()
+    }
+
+    /// A sample of a process's metrics by name, over all labels that contain `labels`.
+    pub(crate) async fn metric(&self, name: &str, metric: &str, labels: &str) -> anyhow::Result<f64> {
+        let url = self.url(name, "/metrics").await?;
+        let text = self.http.get(url).timeout(Duration::from_secs(3)).send().await?.text().await?;
+        Ok(sum_of(&text, metric, labels))
+    }
+
+    /// What an HTTP request is answered with, as JSON.
+    pub(crate) async fn json(&self, request: reqwest::RequestBuilder) -> anyhow::Result<(u16, Value)> {
+        let answer = request.send().await?;
+        let (status, body) = (answer.status().as_u16(), answer.bytes().await?);
+        Ok((status, serde_json::from_slice(&body).unwrap_or_default()))
+    }
+
+    /// Stops all processes and deletes what they had.
+    pub async fn clear(self) -> anyhow::Result<()> {
+        self.supervisor.abort();
+        for name in self.names(None).await {
+            self.kill(&name).await?;
+        }
+        let plan = topics::plan(&self.prefix, &SERVICES);
+        let names: Vec<&str> = plan.iter().map(|it| it.name.as_str()).collect();
+        self.ground.bus.delete_topics(&names).await?;
+        for service in SERVICES {
+            self.pools[service].close().await;
+            let drop = format!("drop database if exists \"{}\" with (force)", self.database(service));
+            self.ground.admin.execute(AssertSqlSafe(drop)).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The service that a process is of: `order` of `order-1`.
+pub(crate) fn service_of(name: &str) -> anyhow::Result<&'static str> {
+    let service = SERVICES.into_iter().find(|it| name.split('-').next() == Some(it));
+    service.with_context(|| format!("{name} is no process of a service"))
+}
+
+/// The sum of the samples of `metric` whose labels contain `labels`.
+pub(crate) fn sum_of(text: &str, metric: &str, labels: &str) -> f64 {
+    let samples = text.lines().filter(|it| {
+        it.strip_prefix(metric).is_some_and(|rest| rest.starts_with(['{', ' '])) && it.contains(labels)
+    });
+    samples.filter_map(|it| it.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+}
+
+/// Starts again what has ended and should run, as a container engine does, and notes it.
+async fn supervise(instances: Arc<Mutex<Instances>>) {
+    let mut every = tokio::time::interval(WATCH);
+    loop {
+        every.tick().await;
+        instances.lock().await.tend();
+    }
+}
+
+/// Whether a process is in a state of `/proc/<pid>/stat` now: `T` is stopped.
+pub(crate) fn is_in_state(pid: u32, state: char) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with(state))
+}

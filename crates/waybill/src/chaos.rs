@@ -1,0 +1,203 @@
+//! `waybill chaos`: breaks a suite of its own, and proves the books.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::{Context, bail};
+use chaos::{Caught, Ground, KINDS, MUTANTS, Report, Selection, Setup, Wanted};
+
+use crate::{
+    exit::Misused,
+    output::{Steps, say, table},
+    signals::Stops,
+};
+
+/// Break a suite in every way while orders are placed, then prove that money, stock and orders are conserved.
+///
+/// Everything runs on a Kafka and a Postgres of its own, beside whatever else runs here. The same seed has the same
+/// plan. Exit code 0: every fault took hold, the suite recovered from each, and the audit is clean.
+#[derive(clap::Args)]
+pub(crate) struct Chaos {
+    /// What the plan and the orders are drawn from.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// How long orders are placed, at least: `90s`, `5m`. They are until the last fault is over.
+    #[arg(long, default_value = "5m", value_parser = duration)]
+    duration: Duration,
+    /// `all`, `families` (one fault of each family), or kinds and families, separated by commas; see `--list`.
+    #[arg(long, default_value = "all")]
+    faults: String,
+    /// Orders a second.
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=5_000))]
+    rate: u32,
+    /// Where to write the report as JSON.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Where to write the report as a page for a browser.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Instead: programs with one defence taken out, each of which has to be caught; all, or those named.
+    #[arg(long, value_name = "NAMES", num_args = 0..=1, default_missing_value = "all", conflicts_with_all = ["html", "faults", "duration"])]
+    mutants: Option<String>,
+    /// Only say which faults there are.
+    #[arg(long)]
+    list: bool,
+}
+
+pub(crate) async fn run(chaos: Chaos) -> anyhow::Result<()> {
+    if chaos.list {
+        let row = |name: &str, family: &str, about: &str| [name, family, about].map(str::to_owned).to_vec();
+        let mut rows = vec![row("fault", "family", "what it does")];
+        rows.extend(KINDS.iter().map(|it| row(it.name, it.family, it.about)));
+        table(&rows);
+        return Ok(());
+    }
+    let mut stops = Stops::new()?;
+    tokio::select! {
+        done = async {
+            match &chaos.mutants {
+                Some(names) => hunt(&chaos, names).await,
+                None => strike(&chaos).await,
+            }
+        } => done,
+        // The servers and programs end with this process.
+        () = stops.next() => bail!("interrupted"),
+    }
+}
+
+fn setup() -> anyhow::Result<Setup> {
+    let program = env::current_exe().context("finding this program")?;
+    let programs = program.parent().context("this program has no directory")?.to_owned();
+    Ok(Setup { programs, env: chaos::usual_env() })
+}
+
+async fn strike(chaos: &Chaos) -> anyhow::Result<()> {
+    let mut faults: Selection = chaos.faults.parse().map_err(|it: anyhow::Error| Misused(it.to_string()))?;
+    let steps = Steps::begin();
+    let left_out = chaos::possible(&mut faults)?;
+    for (name, why) in &left_out {
+        steps.done("left out", format_args!("{name}: {why}"));
+    }
+    let ground = Arc::new(Ground::lay(faults.needs_disks()).await?);
+    steps.done("servers", "a Kafka and a Postgres of their own, behind proxies");
+    let wanted = Wanted {
+        seed: chaos.seed,
+        duration: chaos.duration,
+        rate: chaos.rate,
+        faults,
+        left_out: left_out.into_iter().map(|(name, why)| format!("{name}: {why}")).collect(),
+        mutant: None,
+        mix: None,
+        setup: setup()?,
+    };
+    let report = chaos::run(ground, &wanted, &|line| steps.done("", line)).await?;
+    write(chaos.json.as_deref(), || Ok(serde_json::to_string_pretty(&report)?))?;
+    write(chaos.html.as_deref(), || Ok(chaos::page(&report)))?;
+    conclude(&report)
+}
+
+fn conclude(report: &Report) -> anyhow::Result<()> {
+    say!("\n{}", report.figures);
+    if let Some(audit) = &report.audit {
+        let checked: u64 = audit.laws.iter().map(|it| it.checked).sum();
+        let violations: u64 = audit.laws.iter().map(|it| it.violations).sum();
+        say!("audit        {} laws, {checked} checks, {violations} violations", audit.laws.len());
+        for violation in audit.violations.iter().take(20) {
+            say!("violated     {}: {} {}", violation.law.name(), violation.text, violation.events.join(", "));
+        }
+    }
+    let proven = report.faults.iter().filter(|it| it.proof.is_some()).count();
+    say!("faults       {proven} of {} took hold", report.faults.len());
+    for failure in &report.failures {
+        say!("FAILED       {failure}");
+    }
+    match report.passed() {
+        true => {
+            say!("\nseed {} passed", report.seed);
+            Ok(())
+        }
+        false => bail!("seed {} failed: {} reasons, see above", report.seed, report.failures.len()),
+    }
+}
+
+async fn hunt(chaos: &Chaos, names: &str) -> anyhow::Result<()> {
+    let named: Vec<&str> = names.split(',').map(str::trim).collect();
+    if let Some(wrong) = named.iter().find(|it| **it != "all" && !MUTANTS.iter().any(|of| of.name == **it)) {
+        let known: Vec<&str> = MUTANTS.iter().map(|it| it.name).collect();
+        return Err(Misused(format!("no mutant `{wrong}`; there are {}", known.join(", "))).into());
+    }
+    chaos::check_breakable()?;
+    let steps = Steps::begin();
+    let ground = Arc::new(Ground::lay(false).await?);
+    let mut all: Vec<Caught> = Vec::new();
+    for mutant in MUTANTS.iter().filter(|it| named == ["all"] || named.contains(&it.name)) {
+        steps.done(mutant.name, mutant.about);
+        let setup = setup()?;
+        let caught =
+            chaos::hunt(ground.clone(), mutant, chaos.seed, setup, &|line| steps.done("", line)).await?;
+        steps.done(mutant.name, caught.by.as_deref().unwrap_or("NOT CAUGHT"));
+        all.push(caught);
+    }
+    write(chaos.json.as_deref(), || Ok(serde_json::to_string_pretty(&all)?))?;
+    let mut rows =
+        vec![["mutant", "what is wrong with it", "caught after", "by"].map(str::to_owned).to_vec()];
+    rows.extend(all.iter().map(|it| {
+        let (after, by) = match &it.by {
+            Some(by) => (format!("{:.1} s", it.after_ms as f64 / 1_000.0), by.clone()),
+            None => ("-".into(), "NOT CAUGHT".into()),
+        };
+        vec![it.name.clone(), it.about.clone(), after, by.chars().take(160).collect()]
+    }));
+    say!("");
+    table(&rows);
+    let escaped = all.iter().filter(|it| it.by.is_none()).count();
+    if escaped > 0 {
+        bail!("{escaped} of {} mutants were not caught", all.len());
+    }
+    Ok(())
+}
+
+fn write(file: Option<&Path>, content: impl FnOnce() -> anyhow::Result<String>) -> anyhow::Result<()> {
+    let Some(file) = file else { return Ok(()) };
+    fs::write(file, content()?).with_context(|| format!("writing {}", file.display()))
+}
+
+/// `90s`, `5m`, `1h`, or seconds.
+fn duration(text: &str) -> Result<Duration, String> {
+    let (digits, unit) = match text.trim_end_matches(|it: char| it.is_ascii_alphabetic()) {
+        digits if digits.is_empty() => (text, ""),
+        digits => text.split_at(digits.len()),
+    };
+    let seconds = match unit {
+        "" | "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        _ => return Err("expected 90s, 5m or 1h".into()),
+    };
+    let count: u64 = digits.parse().map_err(|_| "expected 90s, 5m or 1h".to_owned())?;
+    match count.checked_mul(seconds) {
+        Some(seconds @ 1..=86_400) => Ok(Duration::from_secs(seconds)),
+        _ => Err("expected a time from 1 s to a day".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_a_unit() {
+        let seconds = |text| duration(text).map(|it| it.as_secs());
+        assert_eq!(seconds("90s"), Ok(90));
+        assert_eq!(seconds("5m"), Ok(300));
+        assert_eq!(seconds("1h"), Ok(3_600));
+        assert_eq!(seconds("7"), Ok(7));
+        for wrong in ["", "m", "5d", "-1s", "0s", "99999999999999999999h", "25h"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+}
