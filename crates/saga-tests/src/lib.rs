@@ -10,6 +10,7 @@
 
 pub mod laws;
 pub mod load;
+pub mod model;
 pub mod processes;
 pub mod simulation;
 pub mod suite;
