@@ -57,7 +57,7 @@ pub struct Reply {
 }
 
 /// The reservations of a batch, and the products that they and its commands touch.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct World {
     pub products: BTreeMap<Sku, Product>,
     pub reservations: BTreeMap<OrderId, Reservation>,

@@ -33,7 +33,7 @@ pub struct Fact {
 }
 
 /// The payments of a batch.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct World {
     pub payments: BTreeMap<OrderId, Payment>,
     /// Those that have a row.

@@ -9,6 +9,7 @@
 //! Absent on purpose: stand-ins for anything of ours. The provider alone is one, and keeps its own books.
 
 pub mod laws;
+pub mod model;
 pub mod processes;
 pub mod simulation;
 pub mod suite;

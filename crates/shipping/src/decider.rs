@@ -51,7 +51,7 @@ pub struct Fact {
 }
 
 /// The shipments of a batch.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct World {
     pub shipments: BTreeMap<OrderId, Shipment>,
     /// Those that have a row.

@@ -7,6 +7,7 @@ mod dependencies;
 mod exits;
 mod faults;
 mod load;
+mod model;
 mod outages;
 mod processes;
 mod rolling;
