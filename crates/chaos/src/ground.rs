@@ -4,11 +4,11 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use anyhow::Context;
 use bus::Bus;
-use local::{Front, Kafka, Postgres, Scratch};
+use local::{Front, Kafka, Postgres, Proxy, Scratch};
 use sqlx::{PgPool, postgres::PgPoolOptions};
 use tokio::sync::Mutex;
 
-use crate::{SERVICES, disk::Disk, proxy::Proxy};
+use crate::{SERVICES, disk::Disk};
 
 /// Real servers, that are there to be broken. Several suites may stand on one, one after the other.
 pub struct Ground {

@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::{Context, bail, ensure};
 use bus::topics;
-use local::Launch;
+use local::{Launch, Proxy};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, Executor, PgPool, postgres::PgPoolOptions};
@@ -24,7 +24,7 @@ use tokio::{
 
 pub use self::instance::Exit;
 use self::instance::{Instance, Instances};
-use crate::{SERVICES, ground::Ground, proxy::Proxy};
+use crate::{SERVICES, ground::Ground};
 
 /// The provider's process, beside the services.
 pub(crate) const PROVIDER: &str = "psp";

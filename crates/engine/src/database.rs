@@ -14,9 +14,12 @@ pub fn connect_options(database_url: &str, application: &str) -> sqlx::Result<Pg
         ("jit", "off"),
         ("statement_timeout", "30s"),
         ("lock_timeout", "10s"),
-        ("idle_in_transaction_session_timeout", "30s"),
+        // A client that has vanished without a word holds its locks for no longer than this.
+        ("idle_in_transaction_session_timeout", "15s"),
         ("tcp_user_timeout", "10000"),
         ("tcp_keepalives_idle", "10"),
+        ("tcp_keepalives_interval", "5"),
+        ("tcp_keepalives_count", "3"),
         ("client_connection_check_interval", "5s"),
         // Not a line for every partition that is there already.
         ("client_min_messages", "warning"),
@@ -64,6 +67,27 @@ pub async fn wait_for<T, E: std::fmt::Display, F: Future<Output = Result<T, E>>>
         }
         tokio::time::sleep(pauses.next().unwrap_or(Duration::from_secs(2))).await;
     }
+}
+
+/// Gives up what takes longer than `within`, and with it the connection that it was asked on: a server, or something
+/// on the way to it, may vanish without a word, and nothing would ever tell. What became of it is not known then.
+pub(crate) async fn answered<T>(
+    within: Duration,
+    asked: impl Future<Output = sqlx::Result<T>>,
+) -> sqlx::Result<T> {
+    tokio::time::timeout(within, asked).await.unwrap_or_else(|_| {
+        let error = format!("no answer from the database in {within:?}");
+        Err(std::io::Error::new(std::io::ErrorKind::TimedOut, error).into())
+    })
+}
+
+/// How long a statement or two are waited for that take no time.
+pub(crate) const ANSWER: Duration = Duration::from_secs(10);
+
+/// Whether a connection that goes back to its pool still has somebody at its other end; the pool itself would wait for
+/// that without an end, and one connection after the other would be lost to it.
+pub async fn is_answering(connection: &mut PgConnection) -> sqlx::Result<bool> {
+    answered(Duration::from_secs(2), connection.ping()).await.map(|()| true)
 }
 
 /// A connection of one task's own, opened when it is needed and thrown away when it has failed.

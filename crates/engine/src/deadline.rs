@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::{
     command::Commands,
+    database::{ANSWER, answered},
     decider::{Cause, Decider},
     trace,
     unit::Unit,
@@ -156,7 +157,7 @@ async fn submit_due<D: Decider>(
     let mut all_taken = true;
     loop {
         // A statement's own time can bound an index scan, which the clock's cannot.
-        let rows = sqlx::query(
+        let read = sqlx::query(
             "select key, due_at, correlation_id, traceparent,
                  extract(epoch from due_at - statement_timestamp())::float8 as seconds
              from engine.deadline
@@ -169,8 +170,8 @@ async fn submit_due<D: Decider>(
         .bind(&behind.1)
         .bind(LONGEST_SLEEP.as_secs_f64())
         .bind(AT_ONCE)
-        .fetch_all(pool)
-        .await?;
+        .fetch_all(pool);
+        let rows = answered(ANSWER, read).await?;
         let (mut due, mut next) = (Vec::new(), None);
         for row in &rows {
             let seconds: f64 = row.try_get("seconds")?;

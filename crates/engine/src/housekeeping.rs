@@ -10,7 +10,7 @@ use tokio::time::{Instant, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use self::gauges::Gauges;
-use crate::{idempotency, inbox, metrics::Metrics};
+use crate::{database::answered, idempotency, inbox, metrics::Metrics};
 
 const GAUGES_EVERY: Duration = Duration::from_secs(5);
 const PARTITIONS_EVERY: Duration = Duration::from_secs(3_600);
@@ -21,6 +21,9 @@ const PAUSE: Duration = Duration::from_millis(100);
 const STEP: i64 = 1_000;
 /// For how long it is remembered what was done about dead letters.
 const ACTIONS_KEPT: Duration = Duration::from_secs(90 * 24 * 3_600);
+
+/// More than the statements' own limit.
+const STEP_TIME: Duration = Duration::from_secs(60);
 
 /// The housekeeper of one process. Any number may work on a database: each leaves alone what another has in hand.
 pub(crate) struct House {
@@ -41,10 +44,10 @@ impl House {
         loop {
             let done = tokio::select! {
                 () = shutdown.cancelled() => return,
-                _ = partitions.tick() => keep_inbox(&pool).await,
-                _ = measure.tick() => gauges.measure().await,
+                _ = partitions.tick() => answered(STEP_TIME, keep_inbox(&pool)).await,
+                _ = measure.tick() => answered(STEP_TIME, gauges.measure()).await,
                 () = sleep_until(prune_at) => {
-                    let more = prune(&pool, key_ttl).await;
+                    let more = answered(STEP_TIME, prune(&pool, key_ttl)).await;
                     prune_at = Instant::now() + if let Ok(true) = more { PAUSE } else { PRUNE_EVERY };
                     more.map(drop)
                 }

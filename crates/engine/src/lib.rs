@@ -36,7 +36,7 @@ mod unit;
 mod vacuum;
 
 pub use command::{Commands, Rejected};
-pub use database::{connect_options, migrate, wait_for};
+pub use database::{connect_options, is_answering, migrate, wait_for};
 pub use dead_letter::{Action, By, Bytes, DeadLetter, Status, Wanted};
 pub use deadline::Deadline;
 pub use decider::{Arrival, Cause, Decided, Decider, Decision, Declined, Publication, Recorded};

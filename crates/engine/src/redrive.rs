@@ -20,7 +20,7 @@ pub use self::request::{DeadLetters, RedriveError, Redriven, Which};
 use self::turn::{Discard, Turn};
 use crate::{
     consumer,
-    database::Link,
+    database::{Link, answered},
     dead_letter::{self, By, Fate, Rerun, parked_as},
     decider::Decider,
     unit::{Item, Origin, Outcome, Unit},
@@ -48,6 +48,8 @@ pub(crate) struct Redrive<D: Decider> {
 const KEYS: usize = 100;
 /// For how long one request is worked on; then its sender is told how to go on.
 const TURN: Duration = Duration::from_secs(4);
+/// More than a turn and the transaction that it ends in.
+const TURN_TIME: Duration = Duration::from_secs(60);
 const SWEEP_EVERY: Duration = Duration::from_secs(2);
 /// A row that somebody holds for longer is not waited for: an operator waits, and others behind them.
 const LOCK_TIMEOUT: &str = "1s";
@@ -60,8 +62,8 @@ impl<D: Decider> Redrive<D> {
         loop {
             let done = tokio::select! {
                 () = shutdown.cancelled() => return,
-                _ = sweep.tick() => self.sweep(&mut link).await,
-                Some(request) = self.requests.recv() => self.serve(&mut link, request).await,
+                _ = sweep.tick() => answered(TURN_TIME, self.sweep(&mut link)).await,
+                Some(request) = self.requests.recv() => answered(TURN_TIME, self.serve(&mut link, request)).await,
             };
             if let Err(error) = done {
                 link.drop_connection();

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::page::{Batch, Pages};
 use crate::{
-    database::{Link, backoff},
+    database::{ANSWER, Link, answered, backoff},
     health::{Health, Part},
     metrics::Metrics,
     mutant::{Mutant, Mutation},
@@ -58,6 +58,9 @@ const LONGEST_POLL: Duration = Duration::from_millis(100);
 const REFUSED_FOR: Duration = Duration::from_secs(30);
 /// At shutdown, for how long acknowledgements are still awaited.
 const LAST_ACKS: Duration = Duration::from_secs(3);
+/// How long a page may take to be read, or to be deleted.
+const PAGE: Duration = Duration::from_secs(15);
+const ATTEND_EVERY: Duration = Duration::from_secs(3);
 
 /// Why a term as the active relay has ended.
 enum Ended {
@@ -87,7 +90,9 @@ impl Relay {
     /// Stands by and publishes until `shutdown`.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), bus::Error> {
         // A lost delete is a duplicate on the topic, which is allowed: it need not wait for the disk.
-        let mut link = Link::new(self.options.clone().options([("synchronous_commit", "off")]));
+        // A relay that has vanished without a word gives up its lock, as a living one is never idle for long.
+        let options = [("synchronous_commit", "off"), ("idle_session_timeout", "15s")];
+        let mut link = Link::new(self.options.clone().options(options));
         let mut caution = Caution::default();
         let mut pauses = backoff();
         while !shutdown.is_cancelled() {
@@ -133,7 +138,7 @@ impl Relay {
         shutdown: &CancellationToken,
     ) -> Result<(), Ended> {
         let connection = link.get().await?;
-        let locked = self.mutation.is(Mutant::SkipLockedPool) || lock(connection).await?;
+        let locked = self.mutation.is(Mutant::SkipLockedPool) || answered(ANSWER, lock(connection)).await?;
         self.health.progress(Part::Relay);
         if !locked {
             return Ok(());
@@ -172,7 +177,7 @@ impl Relay {
                     None if self.mutation.is(Mutant::LastSeenRelay) => last_seen,
                     None => 0,
                 };
-                match self.hand_over(connection, producer, caution, floor).await {
+                match answered(PAGE, self.hand_over(connection, producer, caution, floor)).await {
                     Ok((batch, full)) => {
                         more = full;
                         ahead += 1;
@@ -221,6 +226,7 @@ impl Relay {
         let acknowledged = tokio::select! {
             acknowledged = batch.delivery.acknowledged() => acknowledged,
             () = stopped => return Err(Ended::Stopped),
+            silent = attend(connection) => return Err(silent.into()),
         };
         if let Err(error) = acknowledged {
             if error.refused && batch.offered == 1 {
@@ -234,10 +240,10 @@ impl Relay {
         }
         crash::point(Crash::AfterAck);
         caution.one_by_one = caution.one_by_one.saturating_sub(count);
-        sqlx::query("delete from engine.outbox where outbox_id = any($1)")
+        let delete = sqlx::query("delete from engine.outbox where outbox_id = any($1)")
             .bind(&batch.ids)
-            .execute(&mut *connection)
-            .await?;
+            .execute(&mut *connection);
+        answered(PAGE, delete).await?;
         self.end_turn(connection).await?;
         caution.progressed = true;
         self.health.progress(Part::Relay);
@@ -245,6 +251,16 @@ impl Relay {
             self.metrics.published.add(count, &[self.metrics.service.clone(), KeyValue::new("type", name)]);
         }
         Ok(())
+    }
+}
+
+/// Keeps the session from being idle while the log is waited for; returns only when it is lost.
+async fn attend(connection: &mut PgConnection) -> sqlx::Error {
+    loop {
+        tokio::time::sleep(ATTEND_EVERY).await;
+        if let Err(error) = answered(ANSWER, sqlx::query("select 1").execute(&mut *connection)).await {
+            return error;
+        }
     }
 }
 

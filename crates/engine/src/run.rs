@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     command::{self, Commands, Submission},
     consumer,
-    database::wait_for,
+    database::{ANSWER, answered, wait_for},
     deadline,
     decider::Decider,
     effect::{self, Call, Outside},
@@ -228,7 +228,7 @@ impl<D: Decider, O: Outside<Input = D::Input>> Engine<D, O> {
                 }
                 // Side by side: the one that is away must not make the other look stale.
                 let (database, broker) = tokio::join!(
-                    sqlx::query("select 1").execute(&pool),
+                    answered(ANSWER, sqlx::query("select 1").execute(&pool)),
                     bus.missing_topics(&[], PROBE_EVERY)
                 );
                 if database.is_ok() {

@@ -12,7 +12,10 @@ use std::{
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
-use crate::metrics::Metrics;
+use crate::{
+    database::{ANSWER, answered},
+    metrics::Metrics,
+};
 
 /// Whether new work is refused now; cheap to clone, all clones are one.
 #[derive(Debug, Clone, Default)]
@@ -43,7 +46,7 @@ impl Pressure {
                 () = shutdown.cancelled() => return,
                 _ = every.tick() => {}
             }
-            match self.over().await {
+            match answered(ANSWER, self.over()).await {
                 Ok(over) => self.turn(over),
                 // Nothing is begun without the database, whatever the valve says.
                 Err(error) => tracing::debug!(%error, "the outbox cannot be measured"),

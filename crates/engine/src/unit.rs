@@ -97,6 +97,8 @@ pub(crate) struct Unit<D> {
 
 /// How often a batch, and then each half of it, is begun again for a conflict before that counts as a failure.
 const CONFLICTS: u32 = 6;
+/// A transaction that takes longer has lost its server, and goes with its connection: longer than locks are waited for.
+const ATTEMPT: Duration = Duration::from_secs(20);
 
 impl<D: Decider> Unit<D> {
     /// Applies `items` in their order and appends their outcomes. On an error the outcomes are those of the
@@ -179,6 +181,26 @@ impl<D: Decider> Unit<D> {
         hurried: bool,
     ) -> Result<Vec<Outcome<D>>, Fault> {
         let begun = Instant::now();
+        let attempt = self.transact(connection, items, hurried);
+        // Without an answer it may have been committed or not, as when the connection is lost.
+        let silent = || Fault::Sql(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()));
+        let attempted = tokio::time::timeout(ATTEMPT, attempt).await;
+        let (outcomes, written) = attempted.unwrap_or_else(|_| Err(silent()))?;
+        let elapsed = begun.elapsed().as_secs_f64();
+        self.metrics.transaction.record(elapsed, std::slice::from_ref(&self.metrics.service));
+        self.metrics.batch_size.record(items.len() as u64, std::slice::from_ref(&self.metrics.service));
+        self.health.progress(Part::Database);
+        self.after_commit(written);
+        Ok(outcomes)
+    }
+
+    /// One transaction, from its begin to its end.
+    async fn transact<'i>(
+        &self,
+        connection: &mut PgConnection,
+        items: &'i [Item<D>],
+        hurried: bool,
+    ) -> Result<(Vec<Outcome<D>>, Written<'i, D::Event>), Fault> {
         let mut tx = connection.begin().await?;
         if hurried {
             sqlx::query("set local lock_timeout = '100ms'").execute(&mut *tx).await?;
@@ -194,12 +216,7 @@ impl<D: Decider> Unit<D> {
         };
         crash::point(Crash::MidBatch);
         tx.commit().await?;
-        let elapsed = begun.elapsed().as_secs_f64();
-        self.metrics.transaction.record(elapsed, std::slice::from_ref(&self.metrics.service));
-        self.metrics.batch_size.record(items.len() as u64, std::slice::from_ref(&self.metrics.service));
-        self.health.progress(Part::Database);
-        self.after_commit(written);
-        Ok(outcomes)
+        Ok((outcomes, written))
     }
 
     /// All that a batch does within its transaction.

@@ -7,9 +7,11 @@ use std::{
 
 use sqlx::{AssertSqlSafe, postgres::PgConnectOptions};
 
-use crate::database::Link;
+use crate::database::{ANSWER, Link, answered};
 
 const EVERY: Duration = Duration::from_secs(1);
+/// As long as the server gives a statement here, and a little.
+const LONGEST: Duration = Duration::from_secs(610);
 const TABLES: [&str; 6] = ["outbox", "effect", "deadline", "idempotency_key", "parked_key", "dead_letter"];
 
 /// Vacuums where it is worth it, without an end. For one process of a database: the one whose relay is active.
@@ -33,17 +35,17 @@ pub(crate) async fn keep(options: &PgConnectOptions) -> Infallible {
 /// worth the walk over its indexes.
 async fn round(link: &mut Link) -> sqlx::Result<()> {
     let connection = link.get().await?;
-    let tables: Vec<String> = sqlx::query_scalar(
+    let worth_it = sqlx::query_scalar(
         "select relname::text from pg_stat_user_tables
          where schemaname = 'engine' and relname = any($1)
              and n_dead_tup > 1000 + case relname when 'outbox' then 0 else n_live_tup / 10 end",
     )
     .bind(&TABLES[..])
-    .fetch_all(&mut *connection)
-    .await?;
+    .fetch_all(&mut *connection);
+    let tables: Vec<String> = answered(ANSWER, worth_it).await?;
     for table in tables {
         let vacuum = AssertSqlSafe(format!("vacuum (truncate off) engine.{table}"));
-        sqlx::raw_sql(vacuum).execute(&mut *connection).await?;
+        answered(LONGEST, sqlx::raw_sql(vacuum).execute(&mut *connection)).await?;
     }
     Ok(())
 }

@@ -19,6 +19,7 @@ mod launch;
 mod port;
 mod postgres;
 mod process;
+mod proxy;
 mod scratch;
 mod server;
 
@@ -29,4 +30,5 @@ pub use launch::{Launch, Life, bound};
 pub use port::{claim as claim_port, free as free_port};
 pub use postgres::Postgres;
 pub use process::Process;
+pub use proxy::Proxy;
 pub use scratch::Scratch;

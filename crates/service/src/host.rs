@@ -66,6 +66,7 @@ where
     let pool = PgPoolOptions::new()
         .max_connections(POOL)
         .acquire_timeout(Duration::from_secs(2))
+        .after_release(|connection, _| Box::pin(engine::is_answering(connection)))
         .connect_lazy_with(options.clone());
     let (traced, auto_redrive) = (telemetry::traced(), config.auto_redrive());
     let engine = Engine::new(

@@ -61,6 +61,8 @@ fn config(bootstrap_servers: &str) -> ClientConfig {
         .set("retry.backoff.ms", "50")
         .set("topic.metadata.refresh.interval.ms", "30000")
         .set("socket.nagle.disable", "true")
+        // A broker that has vanished without a word is found out in this time; the library's default is a minute.
+        .set("socket.timeout.ms", "10000")
         .set_log_level(RDKafkaLogLevel::Warning);
     config
 }

@@ -33,6 +33,8 @@ impl KafkaProducer {
             .set("acks", "all")
             // Without a limit: a record that timed out while its successors did not would break the order.
             .set("message.timeout.ms", "0")
+            // Longer than a broker takes, much shorter than the library's default.
+            .set("request.timeout.ms", "10000")
             // How long a record waits for a topic that is not there, and others behind it.
             .set("topic.metadata.propagation.max.ms", "5000")
             // The relay hands over whole batches; waiting for more would only add to their latency.

@@ -39,40 +39,43 @@ pub(super) async fn restart(suite: &Suite) -> anyhow::Result<String> {
     Ok(format!("the postmaster of {before} ended, that of {after} serves after {took:.1?}"))
 }
 
-/// A transaction that holds the row everybody wants, for a while, and a snapshot for all the time: it does nothing.
+/// Two transactions that do nothing: one holds rows that everybody wants, for a while, the other a snapshot for all the
+/// time, so that nothing that is deleted meanwhile can be cleared away.
 pub(super) async fn idle_in_transaction(
     suite: &Suite,
     service: Service,
     hold: Duration,
 ) -> anyhow::Result<String> {
     let url = suite.ground.database_url(&suite.database(service), None).await;
-    let mut holder = PgConnection::connect(&url).await?;
-    let mut tx = holder.begin().await?;
-    sqlx::query("set transaction isolation level repeatable read").execute(&mut *tx).await?;
-    let pid: i32 =
-        sqlx::query_scalar("select pg_backend_pid() from pg_current_xact_id()").fetch_one(&mut *tx).await?;
-    sqlx::query("savepoint rows").execute(&mut *tx).await?;
-    let held = sqlx::query(hot_rows(service)).execute(&mut *tx).await?.rows_affected();
+    let (mut old, mut greedy) = (PgConnection::connect(&url).await?, PgConnection::connect(&url).await?);
+    let mut snapshot = old.begin_with("begin isolation level repeatable read").await?;
+    let pid: i32 = sqlx::query_scalar("select pg_backend_pid() from pg_current_xact_id()")
+        .fetch_one(&mut *snapshot)
+        .await?;
+    let mut rows = greedy.begin().await?;
+    let held = sqlx::query(hot_rows(service)).execute(&mut *rows).await?.rows_affected();
+    let holder: i32 = sqlx::query_scalar("select pg_backend_pid()").fetch_one(&mut *rows).await?;
     sleep(hold / 3).await;
     let waiting: i64 =
         sqlx::query_scalar("select count(*) from pg_stat_activity where $1 = any(pg_blocking_pids(pid))")
-            .bind(pid)
+            .bind(holder)
             .fetch_one(&suite.ground.admin)
             .await?;
-    sqlx::query("rollback to rows").execute(&mut *tx).await?;
+    rows.rollback().await?;
     sleep(hold).await;
     let row = sqlx::query(
-        "select state, backend_xmin::text, extract(epoch from now() - xact_start)::float8 from pg_stat_activity where pid = $1",
+        "select state, backend_xmin::text, extract(epoch from now() - xact_start)::float8
+         from pg_stat_activity where pid = $1",
     )
     .bind(pid)
     .fetch_one(&suite.ground.admin)
     .await?;
     let (state, xmin, age): (String, Option<String>, f64) = (row.get(0), row.get(1), row.get(2));
-    tx.rollback().await?;
+    snapshot.rollback().await?;
     ensure!(state == "idle in transaction", "the holder is {state}");
     let xmin = xmin.context("the holder holds no snapshot")?;
     Ok(format!(
-        "idle in transaction for {age:.1} s with snapshot {xmin}; {waiting} backends waited for its {held} rows"
+        "idle in transaction for {age:.1} s with the snapshot of {xmin}; {waiting} backends waited for {held} rows"
     ))
 }
 

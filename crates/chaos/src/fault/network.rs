@@ -2,10 +2,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 use fastrand::Rng;
+use local::Proxy;
 use tokio::time::sleep;
 
 use super::Way;
-use crate::{proxy::Proxy, suite::Suite};
+use crate::suite::Suite;
 
 impl Way {
     fn proxy(self, suite: &Suite) -> anyhow::Result<&Proxy> {

@@ -117,7 +117,7 @@ pub(super) async fn refusal(suite: &Suite, service: Service, hold: Duration) -> 
     let topic = topic.context("no such topic")?;
     let before = refused().await?;
     let mut small = topic.config.clone();
-    small.push(("max.message.bytes", "1000"));
+    small.push(("max.message.bytes", "650"));
     suite.ground.bus.configure_topic(&topic.name, &small).await?;
     let begun = Instant::now();
     while refused().await? == before && begun.elapsed() < TAKES_OVER {
@@ -127,5 +127,5 @@ pub(super) async fn refusal(suite: &Suite, service: Service, hold: Duration) -> 
     let (count, waiting) = (refused().await? - before, pending(suite, service).await?);
     suite.ground.bus.configure_topic(&topic.name, &topic.config).await?;
     ensure!(count > 0, "the broker refused nothing");
-    Ok(format!("the broker refused {count} records over 1,000 B, {waiting} rows waited"))
+    Ok(format!("the broker refused {count} records over 650 B, {waiting} rows waited"))
 }

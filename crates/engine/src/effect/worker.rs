@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     command::Commands,
+    database::{ANSWER, answered},
     decider::{Cause, Decider},
     metrics::Metrics,
     trace,
@@ -120,7 +121,7 @@ impl<D: Decider, O: Outside<Input = D::Input>> Worker<D, O> {
         if limit == 0 {
             return;
         }
-        let rows = sqlx::query(
+        let searched = sqlx::query(
             "update engine.effect set due_at = clock_timestamp() + make_interval(secs => $1)
              where effect_id in (select effect_id from engine.effect where due_at <= statement_timestamp()
                  order by due_at limit $2 for update skip locked)
@@ -128,9 +129,11 @@ impl<D: Decider, O: Outside<Input = D::Input>> Worker<D, O> {
         )
         .bind(LEASE.as_secs_f64())
         .bind(limit as i64)
-        .fetch_all(&self.pool)
-        .await;
-        match rows.and_then(|rows| rows.iter().map(call).collect::<sqlx::Result<Vec<_>>>()) {
+        .fetch_all(&self.pool);
+        match answered(ANSWER, searched)
+            .await
+            .and_then(|rows| rows.iter().map(call).collect::<sqlx::Result<Vec<_>>>())
+        {
             Ok(calls) => {
                 desk.more = calls.len() == limit;
                 desk.found.extend(calls);
@@ -160,9 +163,8 @@ impl<D: Decider, O: Outside<Input = D::Input>> Worker<D, O> {
         .bind(again.iter().map(|it| it.id).collect::<Vec<_>>())
         .bind(again.iter().map(made).collect::<Vec<_>>())
         .bind(again.iter().map(error).collect::<Vec<_>>())
-        .execute(&self.pool)
-        .await;
-        match written {
+        .execute(&self.pool);
+        match answered(ANSWER, written).await {
             Ok(_) => again.clear(),
             // When their lease is over they are found without it.
             Err(error) => tracing::debug!(%error, "effects cannot be postponed"),
@@ -183,7 +185,7 @@ impl<D: Decider, O: Outside<Input = D::Input>> Worker<D, O> {
             "update engine.effect set due_at = clock_timestamp() where effect_id = any($1)
                  and due_at > clock_timestamp()",
         );
-        if let Err(error) = given.bind(&ids).execute(&self.pool).await {
+        if let Err(error) = answered(ANSWER, given.bind(&ids).execute(&self.pool)).await {
             tracing::debug!(%error, "effects are found when their leases are over");
         }
     }

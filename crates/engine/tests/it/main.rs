@@ -25,5 +25,6 @@ mod relay;
 mod rig;
 mod running;
 mod shedding;
+mod silence;
 mod teller;
 mod transaction;

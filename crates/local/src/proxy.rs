@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 /// A way from clients to one server. Dropping it cuts all that goes over it.
 ///
-/// Ours, because no library of this kind is kept for Rust, and what is needed is little.
+/// Ours, because no library of this kind is kept for Rust, and what is needed of one is little.
 #[derive(Debug)]
 pub struct Proxy {
     port: u16,
@@ -66,7 +66,7 @@ const UNDER_WAY: usize = 256;
 impl Proxy {
     /// Listens on a free port and passes everything on to `target` on 127.0.0.1.
     pub async fn start(target: u16) -> anyhow::Result<Self> {
-        let port = local::free_port()?;
+        let port = crate::port::free()?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.context("a proxy")?;
         let way = Arc::new(Way {
             target,
