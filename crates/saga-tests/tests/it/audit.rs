@@ -153,7 +153,21 @@ async fn an_outbox_row_deleted_by_hand_is_found() {
         })
         .await;
         holder.close().await.expect("the lock is given back");
-        row.get(0)
+        let id: String = row.get(0);
+        // All that others have to say of it is said: nothing will ever follow.
+        for (service, rest) in [
+            ("order", "order_view where status = 'shipped' and paid"),
+            ("inventory", "reservation where status = 'deducted'"),
+        ] {
+            eventually(PATIENCE, "the order has come as far as it can", async || {
+                match suite.count(service, &format!("{rest} and order_id = '{id}'")).await {
+                    1 => Ok(()),
+                    _ => Err(service),
+                }
+            })
+            .await;
+        }
+        id
     };
     let found = finds(delete, &[Law::Published, Law::Ends]).await;
     assert!(found[0].events[0].contains(".shipping sequence 3"), "{found:#?}");
