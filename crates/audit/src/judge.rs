@@ -170,3 +170,6 @@ pub(crate) fn end_of(seen: &Seen) -> Option<Law> {
     let order = seen.order.filter(Ordered::is_settled)?;
     Some(if order.status == Status::Delivered { Law::Delivered } else { Law::Cancelled })
 }
+
+#[cfg(test)]
+mod tests;

@@ -90,14 +90,10 @@ pub async fn audit(sources: &Sources, options: &Options) -> anyhow::Result<Repor
     let begun = Instant::now();
     let mut verdicts = Verdicts::default();
     let first = Look::take(sources, None, &mut verdicts).await?;
-    eprintln!("T look {:?}", begun.elapsed());
     verdict::at_once(&first, &mut verdicts);
     topic::check(sources, &first, &mut verdicts).await?;
-    eprintln!("T topics {:?}", begun.elapsed());
     let late = marks::pass(sources, options.patience).await?;
-    eprintln!("T marks {:?}", begun.elapsed());
     let in_flight = verdict::again(sources, &first, late.is_empty(), &mut verdicts).await?;
-    eprintln!("T again {:?}", begun.elapsed());
     findings::find(sources, &mut verdicts).await?;
     verdicts.findings.extend(late);
     verdict::name_events(sources, &mut verdicts).await?;

@@ -33,7 +33,6 @@ pub fn reads(service: &str) -> &'static [Aggregate] {
 /// service; each for as long as `patience`. Who keeps it waiting is told.
 pub(crate) async fn pass(sources: &Sources, patience: Duration) -> anyhow::Result<Vec<Finding>> {
     let mut late = published(sources, patience).await?;
-    eprintln!("T published");
     late.extend(consumed(sources, patience).await?);
     Ok(late)
 }

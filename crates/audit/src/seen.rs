@@ -182,3 +182,14 @@ impl fmt::Display for Seen {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// All orders are kept at once: what is added here is paid for by each of them.
+    #[test]
+    fn an_order_takes_few_bytes() {
+        assert_eq!(size_of::<Seen>(), 136);
+    }
+}

@@ -22,8 +22,6 @@ use crate::{
     suite::{PATIENCE, SERVICES},
 };
 
-type Pools = BTreeMap<&'static str, PgPool>;
-
 /// The provider's process, beside the [`SERVICES`].
 pub const PROVIDER: &str = "psp";
 /// A stop that takes longer has met a deadline of its own.
@@ -48,7 +46,7 @@ pub struct Processes {
     pub kafka: Option<Kafka>,
     pub bus: Bus,
     pub prefix: String,
-    pub pools: Pools,
+    pub pools: BTreeMap<&'static str, PgPool>,
     pub http: reqwest::Client,
     urls: BTreeMap<&'static str, String>,
     databases: Vec<TestDatabase>,
@@ -107,7 +105,7 @@ impl Processes {
             kafka,
             bus,
             prefix,
-            pools: Pools::new(),
+            pools: BTreeMap::new(),
             http: reqwest::Client::new(),
             urls: BTreeMap::new(),
             databases: Vec::new(),
@@ -282,9 +280,8 @@ impl Processes {
             let Stopped { took, code } = self.terminate(name).await;
             assert!(code == Some(0) && took < STOP, "{name} stopped with {code:?} after {took:?}");
         }
-        let names: Vec<String> =
-            topics::plan(&self.prefix, &SERVICES).into_iter().map(|it| it.name).collect();
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let plan = topics::plan(&self.prefix, &SERVICES);
+        let names: Vec<&str> = plan.iter().map(|it| it.name.as_str()).collect();
         self.bus.delete_topics(&names).await.expect("topics are deleted");
         for pool in self.pools.values() {
             pool.close().await;
@@ -295,7 +292,7 @@ impl Processes {
     }
 }
 
-async fn count(pools: &Pools, service: &str, from: &str) -> sqlx::Result<i64> {
+async fn count(pools: &BTreeMap<&str, PgPool>, service: &str, from: &str) -> sqlx::Result<i64> {
     let query = sqlx::AssertSqlSafe(format!("select count(*) from {from}"));
     sqlx::query_scalar(query).fetch_one(&pools[service]).await
 }

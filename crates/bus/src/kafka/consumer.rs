@@ -3,28 +3,24 @@ use std::{
     collections::HashMap,
     convert::Infallible,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
 use futures::{FutureExt, StreamExt};
 use rdkafka::{
-    ClientConfig, ClientContext, Message, Offset, TopicPartitionList,
-    consumer::{BaseConsumer, Consumer as _, ConsumerContext, Rebalance, StreamConsumer},
+    ClientConfig, Message, Offset, TopicPartitionList,
+    consumer::{Consumer as _, StreamConsumer},
     error::KafkaError,
     message::{BorrowedMessage, Headers as _},
 };
 use tokio::time::{Instant, timeout_at};
 
-use super::log_connection_trouble;
+use super::generations::Generations;
 use crate::{
     Error,
     cloud_event::UNREADABLE_HEADERS,
     consumer::{BATCH_BYTES, bytes_of, last_of_each_partition},
-    crash::{self, Crash},
     record::{Header, Received},
 };
 
@@ -261,52 +257,5 @@ fn known(name: &str) -> Cow<'static, str> {
     match KNOWN.iter().find(|it| **it == name) {
         Some(it) => Cow::Borrowed(it),
         None => Cow::Owned(name.to_owned()),
-    }
-}
-
-/// Counts the assignments of partitions to this member, so that work begun under one is not stored under
-/// another.
-#[derive(Default)]
-struct Generations {
-    count: AtomicU64,
-    /// Whether there is one now; it may be of no partition.
-    assigned: AtomicBool,
-}
-
-impl Generations {
-    fn current(&self) -> u64 {
-        self.count.load(Ordering::Acquire)
-    }
-}
-
-impl ClientContext for Generations {
-    fn error(&self, error: KafkaError, reason: &str) {
-        log_connection_trouble(&error, reason);
-    }
-}
-
-impl ConsumerContext for Generations {
-    fn pre_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
-        if !matches!(rebalance, Rebalance::Error(_)) {
-            crash::point(Crash::Rebalance);
-        }
-        self.count.fetch_add(1, Ordering::AcqRel);
-        self.assigned.store(matches!(rebalance, Rebalance::Assign(_)), Ordering::Relaxed);
-        match rebalance {
-            Rebalance::Assign(partitions) => {
-                tracing::info!(count = partitions.count(), "partitions assigned")
-            }
-            Rebalance::Revoke(partitions) => tracing::info!(count = partitions.count(), "partitions revoked"),
-            Rebalance::Error(error) => tracing::warn!(%error, "the rebalance failed"),
-        }
-    }
-
-    /// A partition that was paused when it was taken away would stand still when it comes back: the client keeps the
-    /// mark.
-    fn post_rebalance(&self, client: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
-        let Rebalance::Assign(partitions) = rebalance else { return };
-        if let Err(error) = client.resume(partitions) {
-            tracing::warn!(%error, "the partitions were not resumed");
-        }
     }
 }

@@ -2,6 +2,7 @@
 
 mod admin;
 mod consumer;
+mod generations;
 mod producer;
 
 use std::sync::Arc;

@@ -40,6 +40,7 @@ contract! {
     at_idle_the_committed_offsets_are_the_ends_of_the_log
     bytes_come_out_as_they_went_in
     topics_tell_what_they_hold
+    a_reader_reads_from_where_it_is_told_and_is_in_no_group
 }
 
 async fn records_of_a_key_keep_their_order(log: Log) {
@@ -365,5 +366,26 @@ async fn topics_tell_what_they_hold(log: Log) {
     assert_eq!(topics[0].name, log.topic);
     assert_eq!(topics[0].partitions.iter().map(|it| it.id).collect::<Vec<_>>(), [0, 1, 2, 3]);
     assert_eq!(topics[0].partitions.iter().map(|it| it.high - it.low).sum::<i64>(), 40);
+    log.close().await;
+}
+
+async fn a_reader_reads_from_where_it_is_told_and_is_in_no_group(log: Log) {
+    log.fill(40, 40).await;
+    let info = log.bus.topics(&log.topic).await.unwrap().remove(0);
+    let skipped: i64 = info.partitions.iter().map(|it| it.high.min(2)).sum();
+    let from: Vec<_> = info.partitions.iter().map(|it| (log.topic.as_str(), it.id, it.high.min(2))).collect();
+    let mut member = log.member();
+    assert_eq!(read(&mut member, 40).await.len(), 40);
+
+    let mut reader = log.bus.reader(&from).unwrap();
+    let records = read(&mut reader, 40 - skipped as usize).await;
+    reader.store(&records);
+    reader.close().await;
+
+    assert!(skipped > 0 && records.iter().all(|it| it.offset >= 2), "{skipped}");
+    assert_eq!(log.progress().await.0, 0, "nobody has stored anything");
+    log.fill(1, 1).await;
+    assert_eq!(read(&mut member, 1).await.len(), 1, "the member has kept its partitions");
+    member.close().await;
     log.close().await;
 }

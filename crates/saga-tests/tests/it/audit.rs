@@ -7,8 +7,9 @@ use audit::{Law, Options, Report, Sources, Violation};
 use bus::{CloudEvent, Trace, topics};
 use saga_tests::{Processes, processes::PROVIDER, suite::SERVICES};
 use serde_json::Value;
-use sqlx::{Connection, PgConnection, Row};
+use sqlx::{ConnectOptions, Connection, PgConnection, Row};
 use testkit::eventually;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{PATIENCE, all_have_ended, setting};
@@ -148,7 +149,21 @@ async fn an_outbox_row_deleted_by_hand_is_found() {
         })
         .await;
         holder.close().await.expect("the lock is given back");
-        row.get(0)
+        let id: String = row.get(0);
+        // All that others have to say of it is said: nothing will ever follow.
+        for (service, rest) in [
+            ("order", "order_view where status = 'shipped' and paid"),
+            ("inventory", "reservation where status = 'deducted'"),
+        ] {
+            eventually(PATIENCE, "the order has come as far as it can", async || {
+                match suite.count(service, &format!("{rest} and order_id = '{id}'")).await {
+                    1 => Ok(()),
+                    _ => Err(service),
+                }
+            })
+            .await;
+        }
+        id
     };
     let found = finds(delete, &[Law::Published, Law::Ends]).await;
     assert!(found[0].events[0].contains(".shipping sequence 3"), "{found:#?}");
@@ -188,23 +203,34 @@ async fn a_sound_suite_breaks_no_law_at_any_moment() {
     let mut suite = Processes::start().await;
     let orders = setting("ORDERS", 1_000);
     EVERYTHING.stock(&suite.target(), orders).await.expect("stock");
-    let (sources, mut looks, mut killed) = (suite.sources(), Vec::new(), false);
+    let (sources, enough) = (suite.sources(), CancellationToken::new());
+    let looking = tokio::spawn({
+        let enough = enough.clone();
+        async move {
+            let mut looks = Vec::new();
+            while !enough.is_cancelled() {
+                looks.push(look(&sources).await);
+            }
+            looks
+        }
+    });
 
     let load = Load::begin(&suite.target(), EVERYTHING, Pace::Clients(32), orders).expect("a load");
-    while load.accepted() < orders {
-        if !killed && load.accepted() > orders / 2 {
-            suite.kill("payment").await;
-            suite.restart("payment");
-            killed = true;
-        }
-        looks.push(look(&sources).await);
-    }
+    eventually(10 * PATIENCE, "orders come in", async || match load.accepted() {
+        count if count >= orders / 2 => Ok(()),
+        count => Err(format!("{count} accepted")),
+    })
+    .await;
+    suite.kill("payment").await;
+    suite.restart("payment");
     let tally = load.done().await;
     all_have_ended(&suite, &tally, 10 * PATIENCE).await;
+    enough.cancel();
+    let looks = looking.await.expect("an auditor that can look");
     let read = topics_read(&suite).await;
     suite.finish().await;
 
-    assert!(killed && looks.iter().any(under_way), "{looks:#?}");
+    assert!(looks.iter().any(under_way), "{looks:#?}");
     for report in &looks {
         eprintln!(
             "{} ms, {:?}, {} in flight, {:?}",
@@ -229,4 +255,39 @@ async fn topics_read(suite: &Processes) -> Vec<(&'static str, HashSet<String>)> 
         read.push((service, committed.map(|it| it.topic.replace(&prefix, "")).collect()));
     }
     read
+}
+
+/// Runs `waybill audit` on a suite; its exit code, and what it says on standard output.
+async fn command(suite: &Processes, provider: &str) -> (Option<i32>, String) {
+    let this = std::env::current_exe().expect("this test");
+    let program = this.parent().and_then(|deps| deps.parent()).expect("the target").join("waybill");
+    let mut command = tokio::process::Command::new(program);
+    command.args(["audit", "--json", "--patience", "60s", "--psp-url", provider]);
+    command.args(["--bootstrap-servers", &testkit::bootstrap_servers(), "--topic-prefix", &suite.prefix]);
+    for (service, pool) in &suite.pools {
+        let url = pool.connect_options().to_url_lossy().to_string();
+        command.env(format!("{}_DATABASE_URL", service.to_uppercase()), url);
+    }
+    let output = command.output().await.expect("the command runs");
+    (output.status.code(), String::from_utf8(output.stdout).expect("UTF-8"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_command_says_by_its_exit_code_what_it_has_seen() {
+    let suite = Processes::start().await;
+    PLAIN.stock(&suite.target(), 0).await.expect("stock");
+    let provider = suite.url(PROVIDER, "");
+
+    let clean = command(&suite, &provider).await;
+    let unseen = command(&suite, &format!("http://{}", testkit::free_addr())).await;
+    let update = sqlx::query("update product set on_hand = on_hand - 1 where sku = 'LOAD-MUG'");
+    update.execute(&suite.pools["inventory"]).await.expect("an update");
+    let violated = command(&suite, &provider).await;
+    suite.clear().await;
+
+    assert_eq!((clean.0, violated.0), (Some(0), Some(1)), "{clean:?}, {violated:?}");
+    let report: Value = serde_json::from_str(&violated.1).expect("JSON");
+    let violation = &report["violations"][0];
+    assert_eq!((&violation["law"], &violation["sku"]), (&"stock".into(), &"LOAD-MUG".into()), "{report}");
+    assert_eq!(unseen, (Some(2), String::new()));
 }
