@@ -1,6 +1,7 @@
 //! Every state, every input, and what follows from each pair of them.
 
 mod every;
+mod properties;
 mod table;
 
 use std::fmt::Write as _;

@@ -11,11 +11,15 @@ use super::{
     step::{Step, VISA},
 };
 
-const STEPS: usize = 200;
+const STEPS: usize = 240;
 
 /// What is drawn as often as it stands here.
 const TOKENS: [&str; 8] =
     [VISA, VISA, VISA, VISA, VISA, VISA, "pm_card_chargeDeclined", "pm_card_captureFails"];
+
+/// Which services read which topics of an order: order, inventory, payment and shipping, in this order.
+const READS: [(usize, usize); 10] =
+    [(0, 1), (0, 2), (0, 3), (1, 0), (1, 3), (2, 0), (2, 1), (3, 0), (3, 1), (3, 2)];
 
 pub(super) struct Scheduler {
     rng: Rng,
@@ -32,19 +36,21 @@ struct Mood {
     silence: u128,
     /// Of a hundred chances, how many somebody takes to move parcels, goods and money by hand.
     hands: u8,
-    /// A service that is behind in all of a topic: its index, and the topic's among the four of an order.
-    behind: Option<(usize, usize)>,
+    /// Of a thousand steps, how many change who is behind.
+    change: u32,
+    /// Services that are behind in all of a topic for a while: their index, and the topic's among the four of an order.
+    behind: Vec<(usize, usize)>,
 }
 
 impl Mood {
     fn drawn(rng: &mut Rng) -> Self {
-        let behind = (rng.usize(0..NODES), rng.usize(0..4));
         Self {
             haste: [0, 5, 40, 200][rng.usize(0..4)],
             regret: rng.u8(0..4),
             silence: [0, 0, 2, 5][rng.usize(0..4)],
-            hands: [0, 2, 10][rng.usize(0..3)],
-            behind: rng.bool().then_some(behind),
+            hands: [0, 5, 30][rng.usize(0..3)],
+            change: [10, 40, 120][rng.usize(0..3)],
+            behind: Vec::new(),
         }
     }
 }
@@ -75,6 +81,9 @@ impl Scheduler {
     }
 
     fn choose<C: Cast>(&mut self, it: &Simulation<C>) -> Option<Step> {
+        if self.rng.u32(0..1_000) < self.mood.change {
+            self.mood.behind = self.rng.choose_multiple(READS, self.rng.clone().usize(0..3));
+        }
         match self.rng.u8(0..100) {
             0..4 => self.place(it),
             4 | 5 if self.rng.u8(0..3) < self.mood.regret => self.cancel(it),
@@ -86,6 +95,7 @@ impl Scheduler {
                 Some(Step::Publish { service, delete: self.rng.u8(0..8) > 0 })
             }
             34..76 => self.take(it),
+            76 if self.mood.regret > 0 => self.cancel(it),
             76..78 => self.rng.choice(it.log.read()).map(Step::Rewind),
             _ if self.rng.u32(0..1_000) < self.mood.haste => self.any_deadline(it).or_else(|| self.take(it)),
             _ if self.rng.u8(0..100) < self.mood.hands => self.by_hand(it),
@@ -117,10 +127,11 @@ impl Scheduler {
 
     fn take<C: Cast>(&mut self, it: &Simulation<C>) -> Option<Step> {
         let mut unread = it.log.unread();
-        if let Some(behind) = self.mood.behind
-            && self.rng.u8(0..16) > 0
-        {
-            unread.retain(|(service, stream)| (*service, Log::topic(*stream)) != (behind.0, Some(behind.1)));
+        if self.rng.u8(0..32) > 0 {
+            let is_behind = |(service, stream): &Unread| {
+                Log::topic(*stream).is_some_and(|topic| self.mood.behind.contains(&(*service, topic)))
+            };
+            unread.retain(|it| !is_behind(it));
         }
         let from: Unread = self.rng.choice(unread)?;
         // Of a crash before the commit nothing is left; of one before the offset the transaction is.
@@ -148,6 +159,7 @@ impl Scheduler {
     fn by_hand<C: Cast>(&mut self, it: &Simulation<C>) -> Option<Step> {
         let sku = self.rng.usize(0..SKUS.len());
         let order = self.rng.u8(0..ORDERS);
+        let is_held = |order: &u8| it.books(order_id(*order)) == ["authorize"];
         Some(match self.rng.u8(0..16) {
             0 | 1 => Step::Describe { sku, currency: ["USD", "JPY"][self.rng.usize(0..2)] },
             2 | 3 => Step::Adjust { sku, delta: self.rng.i32(1..5) },
@@ -158,7 +170,7 @@ impl Scheduler {
                 let available = known.and_then(|it| i32::try_from(it.1.available()).ok()).unwrap_or(0);
                 Step::Adjust { sku, delta: -(available + self.rng.i32(-1..2)).max(1) }
             }
-            6 | 7 => Step::Desk(order),
+            6 | 7 => Step::Desk((0..ORDERS).filter(is_held).last()?),
             8..12 => Step::Hand(order, Leg::Dispatch),
             _ => Step::Hand(order, Leg::Deliver),
         })

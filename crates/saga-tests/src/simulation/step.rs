@@ -2,11 +2,12 @@
 
 use events::{Currency, Money};
 use order::PlaceOrder;
+use payment::Call;
 use shipping::Leg;
 
 use super::{
     Broken, Cast, NODES, Simulation,
-    log::{Log, ORDERS, SKUS, Unread, number, order_id},
+    log::{Log, Message, ORDERS, SKUS, Unread, number, order_id},
     node::Applied,
 };
 
@@ -114,14 +115,13 @@ impl<C: Cast> Simulation<C> {
         if applied == Applied::Done {
             self.orders.push(order);
         }
-        self.tell(|| format!("place {order_id}: {quantities:?} paying with {token}: {applied:?}"));
+        self.tell(|| format!("place order {order}: {quantities:?} paying with {token}: {applied:?}"));
         Ok(true)
     }
 
     fn cancel(&mut self, order: u8) -> Result<bool, Broken> {
-        let order_id = order_id(order);
-        let applied = self.services.order.apply(&order::Input::Cancel(order_id, None))?;
-        self.tell(|| format!("cancel {order_id}: {applied:?}"));
+        let applied = self.services.order.apply(&order::Input::Cancel(order_id(order), None))?;
+        self.tell(|| format!("cancel order {order}: {applied:?}"));
         Ok(true)
     }
 
@@ -155,7 +155,7 @@ impl<C: Cast> Simulation<C> {
         }
         self.tell(|| {
             let end = if delete { "" } else { ", and the relay crashes" };
-            format!("publish {} {} of {}{end}", message.r#type, message.sequence, message.key)
+            format!("publish {}{end}", named(&message))
         });
         self.log.append(message, handled)?;
         Ok(true)
@@ -167,8 +167,7 @@ impl<C: Cast> Simulation<C> {
         let applied = service.receive(message);
         let line = self.trace.is_some().then(|| {
             let end = if store { "" } else { ", and crashes before the offset" };
-            let (name, r#type, sequence) = (service.name(), message.r#type, message.sequence);
-            format!("{name} takes {type} {sequence} of {}: {}{end}", message.key, shown(&applied))
+            format!("{} takes {}: {}{end}", service.name(), named(message), shown(&applied))
         });
         self.tell(|| line.unwrap_or_default());
         let is_duplicate = applied? == Applied::Duplicate;
@@ -184,11 +183,9 @@ impl<C: Cast> Simulation<C> {
             return false;
         }
         let name = self.services.get(from.0).name();
-        self.tell(|| {
-            let aggregate = Log::aggregate(from.1);
-            let about = Log::order(from.1)
-                .map_or_else(|| SKUS[from.1 % SKUS.len()].to_owned(), |order| order_id(order).to_string());
-            format!("{name} reads {aggregate} {about} again from the beginning")
+        self.tell(|| match Log::order(from.1) {
+            Some(order) => format!("{name} reads {} of order {order} again", Log::aggregate(from.1)),
+            None => format!("{name} reads the products again"),
         });
         true
     }
@@ -198,7 +195,7 @@ impl<C: Cast> Simulation<C> {
         for index in 0..NODES {
             let applied = self.services.get(index).due(&deadline);
             if applied != Ok(Applied::Duplicate) {
-                self.tell(|| format!("{kind} of {} is due: {}", deadline.0, shown(&applied)));
+                self.tell(|| format!("{kind} of order {order} is due: {}", shown(&applied)));
                 return applied.map(|_| true);
             }
         }
@@ -213,21 +210,21 @@ impl<C: Cast> Simulation<C> {
         let (id, request) = (*id, effect.request.clone());
         let performed = self.provider.perform(id, &request);
         if !answered {
-            self.tell(|| format!("the provider does {request}, and the answer is lost"));
+            self.tell(|| format!("the provider does its work, {}, and the answer is lost", called(&request)));
             return performed.map(|_| true);
         }
         let (order_id, answer) = performed?;
         payment.effects.remove(&id);
-        let input = payment::Input::Answered(order_id, answer);
-        let applied = payment.apply(&input);
-        self.tell(|| format!("the provider answers {request}: {input:?}"));
+        let answered = answer.clone();
+        let applied = payment.apply(&payment::Input::Answered(order_id, answer));
+        self.tell(|| format!("the provider answers {}: {answered:?}", called(&request)));
         applied.map(|_| true)
     }
 
     fn desk(&mut self, order: u8) -> bool {
         let captured = self.provider.capture_at_desk(order_id(order));
         if captured {
-            self.tell(|| format!("{} is captured at the provider's own desk", order_id(order)));
+            self.tell(|| format!("order {order} is captured at the provider's own desk"));
         }
         captured
     }
@@ -239,7 +236,7 @@ impl<C: Cast> Simulation<C> {
             Leg::Deliver => shipping::Input::Deliver(id),
         };
         let applied = self.services.shipping.apply(&input)?;
-        self.tell(|| format!("by hand: {leg:?} {id}: {applied:?}"));
+        self.tell(|| format!("{leg:?} order {order} by hand: {applied:?}"));
         Ok(true)
     }
 
@@ -249,6 +246,23 @@ impl<C: Cast> Simulation<C> {
             trace.push(what());
         }
     }
+}
+
+fn named(message: &Message) -> String {
+    let about = number(&message.key).map_or_else(|| message.key.clone(), |order| format!("order {order}"));
+    format!("{} of {about}", message.r#type.trim_start_matches("waybill."))
+}
+
+/// A call to the provider, in a word and the order's number.
+fn called(request: &str) -> String {
+    let Ok(call) = serde_json::from_str::<Call>(request) else { return request.to_owned() };
+    let word = match call {
+        Call::Authorize { .. } => "authorize",
+        Call::Capture { .. } => "capture",
+        Call::Void { .. } => "void",
+        Call::Refund { .. } => "refund",
+    };
+    number(&call.order_id().to_string()).map_or_else(|| word.to_owned(), |it| format!("{word} of order {it}"))
 }
 
 fn shown(applied: &Result<Applied, Broken>) -> String {

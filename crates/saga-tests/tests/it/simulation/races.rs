@@ -10,8 +10,24 @@ mod order;
 mod payment;
 mod shipping;
 
-/// Why a pair is not met, in a word; the modules say what the words mean.
+/// Why a pair is not met.
 type Never = fn(state: &str, input: &str) -> Option<&'static str>;
+
+/// The inbox keeps a second one away; and what comes before another on a key has come when the other has.
+const BEFORE: &str = "taken before, if ever";
+/// It is told of what this state still waits for, or after something on the same key that does not fit the state yet.
+const LATER: &str = "follows from what is still to come";
+/// What has led to this state rules it out.
+const RULED_OUT: &str = "follows from what never comes";
+const CLEARED: &str = "its deadline is not set";
+const UNASKED: &str = "the provider was not asked, or has answered";
+const NO_WAY: &str = "no input leads here";
+const OTHER: &str = "concerns another aggregate";
+
+/// Whether `word` is one of the state's.
+fn is(state: &str, word: &str) -> bool {
+    state.split(", ").any(|it| it == word)
+}
 
 #[track_caller]
 fn check(service: &str, states: &[String], inputs: &[&str], never: Never, expected: Expect) {

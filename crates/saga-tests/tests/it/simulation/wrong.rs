@@ -133,7 +133,7 @@ fn inventory_that_keeps_what_has_run_out_is_caught() {
         shipping: it.shipping,
     };
     // It does not fit what it is told of, so it does not even have a number of its own.
-    check_caught(cast, &["is both"], 1000);
+    check_caught(cast, &["disorder on the log"], 1000);
 }
 
 #[test]
@@ -193,7 +193,7 @@ fn an_order_that_takes_no_notice_of_its_expiry_is_caught() {
         payment: it.payment,
         shipping: it.shipping,
     };
-    check_caught(cast, &["an end that is none", "compensation is"], 1000);
+    check_caught(cast, &["an end that is none", "compensation is not"], 1000);
 }
 
 fn off(note: Option<String>, awaits_payment: bool) -> order::OrderEvent {
