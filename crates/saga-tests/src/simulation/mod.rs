@@ -8,13 +8,14 @@
 //! left is done, and the laws are checked: those of the end at the end, and after every step those that hold at
 //! every moment.
 //!
-//! What happens is data, [`step`] by step. So a schedule that breaks a law can be run again with parts of it left
+//! What happens is data, step by step. So a schedule that breaks a law can be run again with parts of it left
 //! out, until nothing is left that the law could do without: that is the [`Failure`] that is shown.
 
 mod log;
 mod moment;
 mod node;
 mod pairs;
+mod perform;
 mod provider;
 mod rest;
 mod schedule;

@@ -17,9 +17,10 @@ const STEPS: usize = 240;
 const TOKENS: [&str; 8] =
     [VISA, VISA, VISA, VISA, VISA, VISA, "pm_card_chargeDeclined", "pm_card_captureFails"];
 
-/// Which services read which topics of an order: order, inventory, payment and shipping, in this order.
-const READS: [(usize, usize); 10] =
-    [(0, 1), (0, 2), (0, 3), (1, 0), (1, 3), (2, 0), (2, 1), (3, 0), (3, 1), (3, 2)];
+/// Which services read which topics of an order: order, inventory, payment and shipping, in this order. Most races are
+/// about what the order hears last.
+const READS: [(usize, usize); 13] =
+    [(0, 1), (0, 1), (0, 2), (0, 2), (0, 3), (1, 0), (1, 0), (1, 3), (2, 0), (2, 1), (3, 0), (3, 1), (3, 2)];
 
 pub(super) struct Scheduler {
     rng: Rng,
@@ -48,8 +49,8 @@ impl Mood {
             haste: [0, 5, 40, 200][rng.usize(0..4)],
             regret: rng.u8(0..4),
             silence: [0, 0, 2, 5][rng.usize(0..4)],
-            hands: [0, 5, 30][rng.usize(0..3)],
-            change: [10, 40, 120][rng.usize(0..3)],
+            hands: [0, 10, 40][rng.usize(0..3)],
+            change: [20, 60, 120][rng.usize(0..3)],
             behind: Vec::new(),
         }
     }
@@ -82,12 +83,12 @@ impl Scheduler {
 
     fn choose<C: Cast>(&mut self, it: &Simulation<C>) -> Option<Step> {
         if self.rng.u32(0..1_000) < self.mood.change {
-            self.mood.behind = self.rng.choose_multiple(READS, self.rng.clone().usize(0..3));
+            self.fall_behind();
         }
         match self.rng.u8(0..100) {
             0..4 => self.place(it),
-            4 | 5 if self.rng.u8(0..3) < self.mood.regret => self.cancel(it),
-            6..34 => {
+            4..7 if self.rng.u8(0..3) < self.mood.regret => self.cancel(it),
+            7..34 => {
                 let waiting = (0..NODES).filter(|index| !it.services.peek(*index).outbox_is_empty());
                 let Some(service) = self.rng.choice(waiting.collect::<Vec<_>>()) else {
                     return self.take(it);
@@ -100,6 +101,16 @@ impl Scheduler {
             _ if self.rng.u32(0..1_000) < self.mood.haste => self.any_deadline(it).or_else(|| self.take(it)),
             _ if self.rng.u8(0..100) < self.mood.hands => self.by_hand(it),
             _ => self.ask_provider(it),
+        }
+    }
+
+    /// One more service is behind in a topic, or one has caught up.
+    fn fall_behind(&mut self) {
+        let behind = &mut self.mood.behind;
+        if behind.len() == 3 || (!behind.is_empty() && self.rng.bool()) {
+            behind.swap_remove(self.rng.usize(0..behind.len()));
+        } else {
+            behind.extend(self.rng.choice(READS));
         }
     }
 

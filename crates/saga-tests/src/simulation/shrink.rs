@@ -5,7 +5,7 @@ use std::fmt;
 use super::{Broken, Cast, Real, Setting, Simulation, step::Step};
 
 /// A law that was broken, and the least that leads to it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     pub seed: u64,
     pub law: String,

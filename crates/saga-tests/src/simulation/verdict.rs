@@ -30,7 +30,6 @@ impl<C: Cast> Simulation<C> {
                 return Err(Broken::new("disorder on the log", about));
             }
         }
-        self.stock()?;
         for order in self.orders.clone() {
             let (id, told) = (order_id(order), self.told(order)?);
             self.moment(id)?;
@@ -44,7 +43,7 @@ impl<C: Cast> Simulation<C> {
     }
 
     /// What is reserved is what the live reservations hold; what has come in is on hand or deducted.
-    fn stock(&self) -> Result<(), Broken> {
+    pub(super) fn stock(&self) -> Result<(), Broken> {
         let mut held: BTreeMap<&Sku, i64> = BTreeMap::new();
         let mut left: BTreeMap<&Sku, i64> = BTreeMap::new();
         for reservation in self.services.inventory.world.reservations.values() {

@@ -57,6 +57,61 @@ fn of_a_reservation() {
         &[names(&[&STATES]), names(&[&["product"], &SHELVES])].concat(),
         &INPUTS,
         never,
-        expect![[""]],
+        expect![[r#"
+            unknown
+                met: placed
+                follows from what is still to come: confirmed, dispatched, cancelled, due
+                concerns another aggregate: describe!, describe, in yen!, more!, less!
+            reserved
+                taken before, if ever: placed
+                met: confirmed, dispatched, cancelled
+                its deadline is not set: due
+                concerns another aggregate: describe!, describe, in yen!, more!, less!
+            reserved until
+                taken before, if ever: placed
+                met: confirmed, cancelled, due
+                follows from what never comes: dispatched
+                concerns another aggregate: describe!, describe, in yen!, more!, less!
+            kept
+                taken before, if ever: placed, confirmed
+                met: dispatched, cancelled
+                its deadline is not set: due
+                concerns another aggregate: describe!, describe, in yen!, more!, less!
+            rejected
+                taken before, if ever: placed
+                follows from what never comes: confirmed, dispatched
+                met: cancelled
+                its deadline is not set: due
+                concerns another aggregate: describe!, describe, in yen!, more!, less!
+            released
+                taken before, if ever: placed, confirmed, cancelled
+                follows from what never comes: dispatched
+                its deadline is not set: due
+                concerns another aggregate: describe!, describe, in yen!, more!, less!
+            expired
+                taken before, if ever: placed
+                met: confirmed, cancelled
+                follows from what never comes: dispatched
+                its deadline is not set: due
+                concerns another aggregate: describe!, describe, in yen!, more!, less!
+            deducted
+                taken before, if ever: placed, dispatched
+                met: confirmed
+                follows from what never comes: cancelled
+                its deadline is not set: due
+                concerns another aggregate: describe!, describe, in yen!, more!, less!
+            cancelled
+                no input leads here: placed, confirmed, dispatched, cancelled, due
+                concerns another aggregate: describe!, describe, in yen!, more!, less!
+            product, unknown
+                concerns another aggregate: placed, confirmed, dispatched, cancelled, due
+                met: describe!, more!, less!
+                follows from what never comes: describe, in yen!
+            product, none on hand
+            product, all reserved
+            product, some available
+                concerns another aggregate: placed, confirmed, dispatched, cancelled, due
+                met: describe!, describe, in yen!, more!, less!
+        "#]],
     );
 }

@@ -130,5 +130,208 @@ fn while_cancelled(is: &impl Fn(&'static str) -> bool, stock: bool, input: &str)
 
 #[test]
 fn of_an_order() {
-    check("order", &states(), &INPUTS, never, expect![[""]]);
+    check(
+        "order",
+        &states(),
+        &INPUTS,
+        never,
+        expect![[r#"
+        product
+        product, known
+            concerns another aggregate: Place, Cancel, StockReserved, StockRejected, StockReleased, ReservationExpired, PaymentAuthorized, PaymentDeclined, PaymentCaptured, CaptureFailed, PaymentVoided, PaymentRefunded, PaymentCancelled, Dispatched, Delivered, ShipmentCancelled, CancellationRefused, ConfirmationDue
+            met: ProductChanged
+        unknown
+            met: Place, Cancel
+            follows from what is still to come: StockReserved, StockRejected, StockReleased, ReservationExpired, PaymentAuthorized, PaymentDeclined, PaymentCaptured, CaptureFailed, PaymentVoided, PaymentRefunded, PaymentCancelled, Dispatched, Delivered, ShipmentCancelled, CancellationRefused, ConfirmationDue
+            concerns another aggregate: ProductChanged
+        placed
+            taken before, if ever: Place
+            met: Cancel, StockReserved, StockRejected, PaymentAuthorized, PaymentDeclined, ConfirmationDue
+            follows from what is still to come: StockReleased, ReservationExpired, PaymentCaptured, CaptureFailed, PaymentVoided, PaymentRefunded, PaymentCancelled, Dispatched, Delivered, ShipmentCancelled, CancellationRefused
+            concerns another aggregate: ProductChanged
+        placed, payment
+            taken before, if ever: Place, PaymentAuthorized
+            met: Cancel, StockReserved, ConfirmationDue
+            follows from what never comes: StockRejected, PaymentDeclined
+            follows from what is still to come: StockReleased, ReservationExpired, PaymentCaptured, CaptureFailed, PaymentVoided, PaymentRefunded, PaymentCancelled, Dispatched, Delivered, ShipmentCancelled, CancellationRefused
+            concerns another aggregate: ProductChanged
+        placed, stock
+            taken before, if ever: Place, StockReserved
+            met: Cancel, ReservationExpired, PaymentAuthorized, PaymentDeclined, ConfirmationDue
+            follows from what never comes: StockRejected
+            follows from what is still to come: StockReleased, PaymentCaptured, CaptureFailed, PaymentVoided, PaymentRefunded, PaymentCancelled, Dispatched, Delivered, ShipmentCancelled, CancellationRefused
+            concerns another aggregate: ProductChanged
+        placed, stock, payment
+            no input leads here: Place, Cancel, StockReserved, StockRejected, StockReleased, ReservationExpired, PaymentAuthorized, PaymentDeclined, PaymentCaptured, CaptureFailed, PaymentVoided, PaymentRefunded, PaymentCancelled, Dispatched, Delivered, ShipmentCancelled, CancellationRefused, ConfirmationDue
+            concerns another aggregate: ProductChanged
+        confirmed
+            taken before, if ever: Place, StockReserved, PaymentAuthorized
+            met: Cancel, ReservationExpired, PaymentCaptured, CaptureFailed, Dispatched
+            follows from what never comes: StockRejected, PaymentDeclined, PaymentCancelled
+            follows from what is still to come: StockReleased, PaymentVoided, PaymentRefunded, Delivered, ShipmentCancelled, CancellationRefused
+            its deadline is not set: ConfirmationDue
+            concerns another aggregate: ProductChanged
+        confirmed, cancelling
+            taken before, if ever: Place, StockReserved, PaymentAuthorized
+            met: Cancel, ReservationExpired, PaymentCaptured, CaptureFailed, Dispatched, ShipmentCancelled
+            follows from what never comes: StockRejected, PaymentDeclined, PaymentCancelled
+            follows from what is still to come: StockReleased, PaymentVoided, PaymentRefunded, Delivered, CancellationRefused
+            its deadline is not set: ConfirmationDue
+            concerns another aggregate: ProductChanged
+        confirmed, cancelling, stock back
+            taken before, if ever: Place, StockReserved, ReservationExpired, PaymentAuthorized
+            met: Cancel, PaymentCaptured, CaptureFailed, ShipmentCancelled
+            follows from what never comes: StockRejected, PaymentDeclined, PaymentCancelled, Dispatched
+            follows from what is still to come: StockReleased, PaymentVoided, PaymentRefunded, Delivered, CancellationRefused
+            its deadline is not set: ConfirmationDue
+            concerns another aggregate: ProductChanged
+        confirmed, paid
+            taken before, if ever: Place, StockReserved, PaymentAuthorized, PaymentCaptured
+            met: Cancel, ReservationExpired, Dispatched
+            follows from what never comes: StockRejected, PaymentDeclined, CaptureFailed, PaymentCancelled
+            follows from what is still to come: StockReleased, PaymentVoided, PaymentRefunded, Delivered, ShipmentCancelled, CancellationRefused
+            its deadline is not set: ConfirmationDue
+            concerns another aggregate: ProductChanged
+        confirmed, paid, cancelling
+            taken before, if ever: Place, StockReserved, PaymentAuthorized, PaymentCaptured
+            met: Cancel, ReservationExpired, Dispatched, ShipmentCancelled
+            follows from what never comes: StockRejected, PaymentDeclined, CaptureFailed, PaymentCancelled
+            follows from what is still to come: StockReleased, PaymentVoided, PaymentRefunded, Delivered, CancellationRefused
+            its deadline is not set: ConfirmationDue
+            concerns another aggregate: ProductChanged
+        confirmed, paid, cancelling, stock back
+            taken before, if ever: Place, StockReserved, ReservationExpired, PaymentAuthorized, PaymentCaptured
+            met: Cancel, ShipmentCancelled
+            follows from what never comes: StockRejected, PaymentDeclined, CaptureFailed, PaymentCancelled, Dispatched
+            follows from what is still to come: StockReleased, PaymentVoided, PaymentRefunded, Delivered, CancellationRefused
+            its deadline is not set: ConfirmationDue
+            concerns another aggregate: ProductChanged
+        shipped
+            taken before, if ever: Place, StockReserved, PaymentAuthorized, Dispatched
+            met: Cancel, PaymentCaptured, Delivered, CancellationRefused
+            follows from what never comes: StockRejected, StockReleased, ReservationExpired, PaymentDeclined, CaptureFailed, PaymentVoided, PaymentRefunded, PaymentCancelled, ShipmentCancelled
+            its deadline is not set: ConfirmationDue
+            concerns another aggregate: ProductChanged
+        shipped, paid
+            taken before, if ever: Place, StockReserved, PaymentAuthorized, PaymentCaptured, Dispatched
+            met: Cancel, Delivered, CancellationRefused
+            follows from what never comes: StockRejected, StockReleased, ReservationExpired, PaymentDeclined, CaptureFailed, PaymentVoided, PaymentRefunded, PaymentCancelled, ShipmentCancelled
+            its deadline is not set: ConfirmationDue
+            concerns another aggregate: ProductChanged
+        delivered
+            taken before, if ever: Place, StockReserved, PaymentAuthorized, Dispatched, Delivered
+            met: Cancel, PaymentCaptured, CancellationRefused
+            follows from what never comes: StockRejected, StockReleased, ReservationExpired, PaymentDeclined, CaptureFailed, PaymentVoided, PaymentRefunded, PaymentCancelled, ShipmentCancelled
+            its deadline is not set: ConfirmationDue
+            concerns another aggregate: ProductChanged
+        delivered, paid
+            taken before, if ever: Place, StockReserved, PaymentAuthorized, PaymentCaptured, Dispatched, Delivered
+            met: Cancel, CancellationRefused
+            follows from what never comes: StockRejected, StockReleased, ReservationExpired, PaymentDeclined, CaptureFailed, PaymentVoided, PaymentRefunded, PaymentCancelled, ShipmentCancelled
+            its deadline is not set: ConfirmationDue
+            concerns another aggregate: ProductChanged
+        cancelled
+            taken before, if ever: Place, PaymentAuthorized, PaymentDeclined, PaymentCaptured, CaptureFailed, PaymentVoided, PaymentRefunded, PaymentCancelled
+            met: Cancel, StockReserved, StockRejected
+            follows from what is still to come: StockReleased, ReservationExpired
+            follows from what never comes: Dispatched, Delivered, ShipmentCancelled, CancellationRefused
+            its deadline is not set: ConfirmationDue
+            concerns another aggregate: ProductChanged
+        cancelled, money unheard of
+            no input leads here: Place, Cancel, StockReserved, StockRejected, StockReleased, ReservationExpired, PaymentAuthorized, PaymentDeclined, PaymentCaptured, CaptureFailed, PaymentVoided, PaymentRefunded, PaymentCancelled, Dispatched, Delivered, ShipmentCancelled, CancellationRefused, ConfirmationDue
+            concerns another aggregate: ProductChanged
+        cancelled, money pending
+            taken before, if ever: Place
+            met: Cancel, StockReserved, StockRejected, PaymentAuthorized, PaymentDeclined, PaymentCaptured, PaymentVoided, PaymentRefunded, PaymentCancelled
+            follows from what is still to come: StockReleased, ReservationExpired
+            follows from what never comes: CaptureFailed, Dispatched, Delivered, ShipmentCancelled, CancellationRefused
+            its deadline is not set: ConfirmationDue
+            concerns another aggregate: ProductChanged
+        cancelled, money done
+            taken before, if ever: Place, PaymentAuthorized, PaymentDeclined, PaymentCaptured, CaptureFailed, PaymentVoided, PaymentRefunded, PaymentCancelled
+            met: Cancel, StockReserved
+            follows from what never comes: StockRejected, Dispatched, Delivered, ShipmentCancelled, CancellationRefused
+            follows from what is still to come: StockReleased, ReservationExpired
+            its deadline is not set: ConfirmationDue
+            concerns another aggregate: ProductChanged
+        cancelled, stock pending
+            taken before, if ever: Place, StockReserved, PaymentAuthorized, PaymentDeclined, PaymentCaptured, CaptureFailed, PaymentVoided, PaymentRefunded, PaymentCancelled
+            met: Cancel, StockReleased, ReservationExpired
+            follows from what never comes: StockRejected, Dispatched, Delivered, ShipmentCancelled, CancellationRefused
+            its deadline is not set: ConfirmationDue
+            concerns another aggregate: ProductChanged
+        cancelled, stock pending, money unheard of
+            no input leads here: Place, Cancel, StockReserved, StockRejected, StockReleased, ReservationExpired, PaymentAuthorized, PaymentDeclined, PaymentCaptured, CaptureFailed, PaymentVoided, PaymentRefunded, PaymentCancelled, Dispatched, Delivered, ShipmentCancelled, CancellationRefused, ConfirmationDue
+            concerns another aggregate: ProductChanged
+        cancelled, stock pending, money pending
+            taken before, if ever: Place, StockReserved
+            met: Cancel, StockReleased, ReservationExpired, PaymentAuthorized, PaymentDeclined, PaymentCaptured, CaptureFailed, PaymentVoided, PaymentRefunded, PaymentCancelled, ShipmentCancelled
+            follows from what never comes: StockRejected, Dispatched, Delivered, CancellationRefused
+            its deadline is not set: ConfirmationDue
+            concerns another aggregate: ProductChanged
+        cancelled, stock pending, money done
+            taken before, if ever: Place, StockReserved, PaymentAuthorized, PaymentDeclined, PaymentCaptured, CaptureFailed, PaymentVoided, PaymentRefunded, PaymentCancelled
+            met: Cancel, StockReleased, ReservationExpired, ShipmentCancelled
+            follows from what never comes: StockRejected, Dispatched, Delivered, CancellationRefused
+            its deadline is not set: ConfirmationDue
+            concerns another aggregate: ProductChanged
+        cancelled, stock done
+            taken before, if ever: Place, StockReserved, StockReleased, ReservationExpired, PaymentAuthorized, PaymentDeclined, PaymentCaptured, CaptureFailed, PaymentVoided, PaymentRefunded, PaymentCancelled
+            met: Cancel
+            follows from what never comes: StockRejected, Dispatched, Delivered, ShipmentCancelled, CancellationRefused
+            its deadline is not set: ConfirmationDue
+            concerns another aggregate: ProductChanged
+        cancelled, stock done, money unheard of
+            no input leads here: Place, Cancel, StockReserved, StockRejected, StockReleased, ReservationExpired, PaymentAuthorized, PaymentDeclined, PaymentCaptured, CaptureFailed, PaymentVoided, PaymentRefunded, PaymentCancelled, Dispatched, Delivered, ShipmentCancelled, CancellationRefused, ConfirmationDue
+            concerns another aggregate: ProductChanged
+        cancelled, stock done, money pending
+            taken before, if ever: Place, StockReserved, StockReleased, ReservationExpired
+            met: Cancel, PaymentAuthorized, PaymentDeclined, PaymentCaptured, CaptureFailed, PaymentVoided, PaymentRefunded, PaymentCancelled, ShipmentCancelled
+            follows from what never comes: StockRejected, Dispatched, Delivered, CancellationRefused
+            its deadline is not set: ConfirmationDue
+            concerns another aggregate: ProductChanged
+        cancelled, stock done, money done
+            taken before, if ever: Place, StockReserved, StockReleased, ReservationExpired, PaymentAuthorized, PaymentDeclined, PaymentCaptured, CaptureFailed, PaymentVoided, PaymentRefunded, PaymentCancelled
+            met: Cancel, ShipmentCancelled
+            follows from what never comes: StockRejected, Dispatched, Delivered, CancellationRefused
+            its deadline is not set: ConfirmationDue
+            concerns another aggregate: ProductChanged
+        cancelled, paid
+        cancelled, paid, money unheard of
+        cancelled, paid, money pending
+        cancelled, paid, money done
+        cancelled, paid, stock pending
+        cancelled, paid, stock pending, money unheard of
+            no input leads here: Place, Cancel, StockReserved, StockRejected, StockReleased, ReservationExpired, PaymentAuthorized, PaymentDeclined, PaymentCaptured, CaptureFailed, PaymentVoided, PaymentRefunded, PaymentCancelled, Dispatched, Delivered, ShipmentCancelled, CancellationRefused, ConfirmationDue
+            concerns another aggregate: ProductChanged
+        cancelled, paid, stock pending, money pending
+            taken before, if ever: Place, StockReserved, PaymentAuthorized, PaymentCaptured, ShipmentCancelled
+            met: Cancel, StockReleased, ReservationExpired, PaymentRefunded
+            follows from what never comes: StockRejected, PaymentDeclined, CaptureFailed, PaymentVoided, PaymentCancelled, Dispatched, Delivered, CancellationRefused
+            its deadline is not set: ConfirmationDue
+            concerns another aggregate: ProductChanged
+        cancelled, paid, stock pending, money done
+            taken before, if ever: Place, StockReserved, PaymentAuthorized, PaymentDeclined, PaymentCaptured, CaptureFailed, PaymentVoided, PaymentRefunded, PaymentCancelled, ShipmentCancelled
+            met: Cancel, StockReleased, ReservationExpired
+            follows from what never comes: StockRejected, Dispatched, Delivered, CancellationRefused
+            its deadline is not set: ConfirmationDue
+            concerns another aggregate: ProductChanged
+        cancelled, paid, stock done
+        cancelled, paid, stock done, money unheard of
+            no input leads here: Place, Cancel, StockReserved, StockRejected, StockReleased, ReservationExpired, PaymentAuthorized, PaymentDeclined, PaymentCaptured, CaptureFailed, PaymentVoided, PaymentRefunded, PaymentCancelled, Dispatched, Delivered, ShipmentCancelled, CancellationRefused, ConfirmationDue
+            concerns another aggregate: ProductChanged
+        cancelled, paid, stock done, money pending
+            taken before, if ever: Place, StockReserved, StockReleased, ReservationExpired, PaymentAuthorized, PaymentCaptured, ShipmentCancelled
+            met: Cancel, PaymentRefunded
+            follows from what never comes: StockRejected, PaymentDeclined, CaptureFailed, PaymentVoided, PaymentCancelled, Dispatched, Delivered, CancellationRefused
+            its deadline is not set: ConfirmationDue
+            concerns another aggregate: ProductChanged
+        cancelled, paid, stock done, money done
+            taken before, if ever: Place, StockReserved, StockReleased, ReservationExpired, PaymentAuthorized, PaymentDeclined, PaymentCaptured, CaptureFailed, PaymentVoided, PaymentRefunded, PaymentCancelled, ShipmentCancelled
+            met: Cancel
+            follows from what never comes: StockRejected, Dispatched, Delivered, CancellationRefused
+            its deadline is not set: ConfirmationDue
+            concerns another aggregate: ProductChanged
+    "#]],
+    );
 }

@@ -63,5 +63,97 @@ fn never(state: &str, input: &str) -> Option<&'static str> {
 
 #[test]
 fn of_a_payment() {
-    check("payment", &states(), &INPUTS, never, expect![[""]]);
+    check(
+        "payment",
+        &states(),
+        &INPUTS,
+        never,
+        expect![[r#"
+        awaiting, no amount
+            met: placed, reserved
+            follows from what is still to come: confirmed, cancelled
+            the provider was not asked, or has answered: authorized!, declined!, captured!, capture-refused!, voided!, refunded!
+        awaiting, no amount, then capture
+            no input leads here: placed, reserved, confirmed, cancelled, authorized!, declined!, captured!, capture-refused!, voided!, refunded!
+        awaiting, no amount, reserved
+            met: placed
+            taken before, if ever: reserved
+            follows from what is still to come: confirmed, cancelled
+            the provider was not asked, or has answered: authorized!, declined!, captured!, capture-refused!, voided!, refunded!
+        awaiting, no amount, reserved, then capture
+            no input leads here: placed, reserved, confirmed, cancelled, authorized!, declined!, captured!, capture-refused!, voided!, refunded!
+        awaiting
+            taken before, if ever: placed
+            met: reserved, cancelled
+            follows from what is still to come: confirmed
+            the provider was not asked, or has answered: authorized!, declined!, captured!, capture-refused!, voided!, refunded!
+        awaiting, then capture
+        awaiting, reserved
+        awaiting, reserved, then capture
+            no input leads here: placed, reserved, confirmed, cancelled, authorized!, declined!, captured!, capture-refused!, voided!, refunded!
+        authorizing
+            taken before, if ever: placed, reserved
+            follows from what is still to come: confirmed
+            met: cancelled, authorized!, declined!
+            the provider was not asked, or has answered: captured!, capture-refused!, voided!, refunded!
+        authorizing, then capture
+            no input leads here: placed, reserved, confirmed, cancelled, authorized!, declined!, captured!, capture-refused!, voided!, refunded!
+        authorizing, then give back
+            taken before, if ever: placed, reserved, cancelled
+            follows from what is still to come: confirmed
+            met: authorized!, declined!
+            the provider was not asked, or has answered: captured!, capture-refused!, voided!, refunded!
+        authorized
+            taken before, if ever: placed, reserved
+            met: confirmed, cancelled
+            the provider was not asked, or has answered: authorized!, declined!, captured!, capture-refused!, voided!, refunded!
+        capturing
+            taken before, if ever: placed, reserved, confirmed
+            met: cancelled, captured!, capture-refused!
+            the provider was not asked, or has answered: authorized!, declined!, voided!, refunded!
+        capturing, then give back
+            taken before, if ever: placed, reserved, confirmed, cancelled
+            the provider was not asked, or has answered: authorized!, declined!, voided!, refunded!
+            met: captured!, capture-refused!
+        captured
+            taken before, if ever: placed, reserved, confirmed
+            met: cancelled
+            the provider was not asked, or has answered: authorized!, declined!, captured!, capture-refused!, voided!, refunded!
+        voiding
+            taken before, if ever: placed, reserved, confirmed, cancelled
+            the provider was not asked, or has answered: authorized!, declined!, capture-refused!, refunded!
+            met: captured!, voided!
+        voiding, refused
+            taken before, if ever: placed, reserved, confirmed
+            met: cancelled, voided!
+            the provider was not asked, or has answered: authorized!, declined!, capture-refused!, refunded!
+            follows from what never comes: captured!
+        refunding
+            taken before, if ever: placed, reserved, confirmed, cancelled
+            the provider was not asked, or has answered: authorized!, declined!, captured!, capture-refused!, voided!
+            met: refunded!
+        declined
+            taken before, if ever: placed, reserved
+            follows from what never comes: confirmed
+            met: cancelled
+            the provider was not asked, or has answered: authorized!, declined!, captured!, capture-refused!, voided!, refunded!
+        voided
+            taken before, if ever: placed, reserved, confirmed, cancelled
+            the provider was not asked, or has answered: authorized!, declined!, captured!, capture-refused!, voided!, refunded!
+        voided, refused
+            taken before, if ever: placed, reserved, confirmed
+            met: cancelled
+            the provider was not asked, or has answered: authorized!, declined!, captured!, capture-refused!, voided!, refunded!
+        refunded
+            taken before, if ever: placed, reserved, confirmed, cancelled
+            the provider was not asked, or has answered: authorized!, declined!, captured!, capture-refused!, voided!, refunded!
+        cancelled, no amount
+            no input leads here: placed, reserved, confirmed, cancelled, authorized!, declined!, captured!, capture-refused!, voided!, refunded!
+        cancelled
+            taken before, if ever: placed, cancelled
+            met: reserved
+            follows from what never comes: confirmed
+            the provider was not asked, or has answered: authorized!, declined!, captured!, capture-refused!, voided!, refunded!
+    "#]],
+    );
 }

@@ -55,5 +55,84 @@ fn never(state: &str, input: &str) -> Option<&'static str> {
 
 #[test]
 fn of_a_shipment() {
-    check("shipping", &states(), &INPUTS, never, expect![[""]]);
+    check(
+        "shipping",
+        &states(),
+        &INPUTS,
+        never,
+        expect![[r#"
+        early
+            met: order confirmed, order confirmed until, payment captured, stock kept, order cancelled, dispatch!, deliver!
+            follows from what is still to come: cancellation requested
+            its deadline is not set: dispatch due, delivery due
+        early, kept
+            follows from what never comes: order confirmed
+            met: order confirmed until, payment captured, dispatch!, deliver!
+            taken before, if ever: stock kept
+            follows from what is still to come: cancellation requested, order cancelled
+            its deadline is not set: dispatch due, delivery due
+        early, paid
+            met: order confirmed, order confirmed until, stock kept, order cancelled, dispatch!, deliver!
+            taken before, if ever: payment captured
+            follows from what is still to come: cancellation requested
+            its deadline is not set: dispatch due, delivery due
+        early, paid, kept
+            follows from what never comes: order confirmed
+            met: order confirmed until, dispatch!, deliver!
+            taken before, if ever: payment captured, stock kept
+            follows from what is still to come: cancellation requested, order cancelled
+            its deadline is not set: dispatch due, delivery due
+        scheduled, no payment, no stock
+            taken before, if ever: order confirmed, order confirmed until
+            met: payment captured, stock kept, cancellation requested, order cancelled, dispatch!, deliver!
+            its deadline is not set: dispatch due, delivery due
+        scheduled, no payment
+            taken before, if ever: order confirmed, order confirmed until, stock kept
+            met: payment captured, cancellation requested, order cancelled, dispatch!, deliver!
+            its deadline is not set: dispatch due, delivery due
+        scheduled, no stock
+            taken before, if ever: order confirmed, order confirmed until, payment captured
+            met: stock kept, cancellation requested, dispatch!, deliver!
+            follows from what never comes: order cancelled
+            its deadline is not set: dispatch due, delivery due
+        scheduled
+            taken before, if ever: order confirmed, order confirmed until, payment captured, stock kept
+            met: cancellation requested, dispatch!, deliver!, dispatch due
+            follows from what never comes: order cancelled
+            its deadline is not set: delivery due
+        dispatched
+            taken before, if ever: order confirmed, order confirmed until, payment captured, stock kept
+            met: cancellation requested, dispatch!, deliver!, delivery due
+            follows from what never comes: order cancelled
+            its deadline is not set: dispatch due
+        dispatched, refused
+            taken before, if ever: order confirmed, order confirmed until, payment captured, stock kept, cancellation requested
+            follows from what never comes: order cancelled
+            met: dispatch!, deliver!, delivery due
+            its deadline is not set: dispatch due
+        delivered
+            taken before, if ever: order confirmed, order confirmed until, payment captured, stock kept
+            met: cancellation requested, dispatch!, deliver!
+            follows from what never comes: order cancelled
+            its deadline is not set: dispatch due, delivery due
+        delivered, refused
+            taken before, if ever: order confirmed, order confirmed until, payment captured, stock kept, cancellation requested
+            follows from what never comes: order cancelled
+            met: dispatch!, deliver!
+            its deadline is not set: dispatch due, delivery due
+        cancelled
+            taken before, if ever: order confirmed, order confirmed until, cancellation requested
+            met: payment captured, stock kept, order cancelled, dispatch!, deliver!
+            its deadline is not set: dispatch due, delivery due
+        cancelled, paid
+            taken before, if ever: order confirmed, order confirmed until, payment captured, cancellation requested
+            met: stock kept, order cancelled, dispatch!, deliver!
+            its deadline is not set: dispatch due, delivery due
+        barred
+            follows from what never comes: order confirmed, order confirmed until, stock kept, cancellation requested
+            met: payment captured, dispatch!, deliver!
+            taken before, if ever: order cancelled
+            its deadline is not set: dispatch due, delivery due
+    "#]],
+    );
 }
