@@ -1,5 +1,6 @@
 //! Whole stories through the decider, as the engine tells them.
 
+mod properties;
 mod table;
 
 use std::fmt::Write as _;

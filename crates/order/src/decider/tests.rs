@@ -1,4 +1,5 @@
 mod placing;
+mod properties;
 mod races;
 mod table;
 mod walks;

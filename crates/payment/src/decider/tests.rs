@@ -2,6 +2,7 @@
 
 mod every;
 mod mutants;
+mod properties;
 mod table;
 
 use std::fmt::Write as _;

@@ -2,30 +2,49 @@
 //!
 //! Between keys and topics messages come in any order; any message may come again, from any point on; a
 //! process may crash before its commit, between commit and offset, and between publishing and deleting; the
-//! relay may begin again; reservations, confirmations and carriers may be due, and customers cancel, at any
-//! moment; the provider may answer, do the work without answering, do nothing, or be silent until all else is
-//! over. Then all faults stop, what is left is done, and the laws are checked: those of the end at the end, and
-//! after every step those that hold at every moment.
+//! relay may begin again; a service may be far behind in a topic; reservations, confirmations and carriers may be
+//! due, customers cancel, and people move parcels, goods and money by hand, at any moment; the provider may answer,
+//! do the work without answering, do nothing, or be silent until all else is over. Then all faults stop, what is
+//! left is done, and the laws are checked: those of the end at the end, and after every step those that hold at
+//! every moment.
+//!
+//! What happens is data, step by step. So a schedule that breaks a law can be run again with parts of it left
+//! out, until nothing is left that the law could do without: that is the [`Failure`] that is shown.
 
+mod log;
 mod moment;
 mod node;
+mod pairs;
+mod perform;
 mod provider;
+mod rest;
 mod schedule;
+mod setting;
+mod shrink;
+mod step;
 mod verdict;
 
-use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
+use std::{collections::BTreeMap, fmt};
 
 use engine::Decider;
-use events::{Aggregate, OrderId, Timestamp};
+use events::{OrderId, Timestamp};
 use fastrand::Rng;
 use inventory::Inventory;
 use order::Orders;
 use payment::Payments;
-use shipping::{Carrier, Shipments};
+use shipping::Shipments;
 
 use self::{
-    node::{Ids, Log, Node, Service},
+    log::Log,
+    node::{Node, Service},
     provider::Provider,
+    schedule::Scheduler,
+    setting::Setting,
+    step::Step,
+};
+pub use self::{
+    pairs::{Pair, State},
+    shrink::Failure,
 };
 
 /// Who plays the four parts: the real deciders, or what a test has made of one of them to see it caught.
@@ -66,80 +85,105 @@ where
     }
 }
 
-/// What a run has exercised, by name: to see that the scheduler does its work.
+/// What runs have exercised: to see that the scheduler does its work.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Tally(pub BTreeMap<&'static str, usize>);
+pub struct Tally {
+    /// How often something has happened, by its name.
+    pub times: BTreeMap<&'static str, usize>,
+    /// In how many runs each service has met an input in a state.
+    pub met: BTreeMap<(&'static str, Pair), usize>,
+}
 
 impl Tally {
     fn count(&mut self, what: &'static str, times: usize) {
-        *self.0.entry(what).or_default() += times;
+        *self.times.entry(what).or_default() += times;
+    }
+
+    /// Counts another run's in.
+    pub fn add(&mut self, other: Self) {
+        other.times.into_iter().for_each(|(what, times)| self.count(what, times));
+        other.met.into_iter().for_each(|(pair, runs)| *self.met.entry(pair).or_default() += runs);
+    }
+}
+
+/// A law that does not hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Broken {
+    law: String,
+    about: String,
+}
+
+impl Broken {
+    fn new(law: impl Into<String>, about: impl Into<String>) -> Self {
+        Self { law: law.into(), about: about.into() }
+    }
+
+    fn of(order: OrderId, law: &str, about: impl fmt::Debug) -> Self {
+        Self::new(law, format!("order {order}: {about:?}"))
+    }
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.law, self.about)
     }
 }
 
 /// One run: its services, its log, its provider, and what was done so far.
 struct Simulation<C: Cast> {
-    rng: Rng,
-    mood: Mood,
-    ids: Ids,
+    setting: Setting,
+    services: Services<C>,
     log: Log,
+    provider: Provider,
+    /// The numbers of those that were placed.
+    orders: Vec<u8>,
+    /// Of each product, what came in.
+    received: [i64; log::SKUS.len()],
+    done: Vec<Step>,
+    /// The same in words, where somebody will read it.
+    trace: Option<Vec<String>>,
+    tally: Tally,
+}
+
+struct Services<C: Cast> {
     order: Node<C::Order>,
     inventory: Node<C::Inventory>,
     payment: Node<C::Payment>,
     shipping: Node<C::Shipping>,
-    provider: Provider,
-    /// How far each service has stored its offsets, by key.
-    positions: BTreeMap<Position, usize>,
-    orders: Vec<OrderId>,
-    trace: Vec<String>,
-    tally: Tally,
 }
 
-/// A service, and a key of a topic that it reads.
-type Position = (usize, Aggregate, String);
-
-/// What a run has much of, and what little.
-struct Mood {
-    /// Of a thousand chances, how many deadlines take to be due early.
-    haste: u32,
-    /// Of three chances, how many customers take to cancel.
-    regret: u8,
-    /// Of ten calls, how many the provider answers only when all else is over.
-    silence: u128,
-    /// How long stock is reserved; nobody looks at the clock, only at whether there is a time.
-    reservation_ttl: Option<Duration>,
-    carrier_delay: Duration,
-}
-
-const STEPS: usize = 160;
 const NODES: usize = 4;
 
-/// Runs a seed; the error is the law that was broken and all that led to it.
-pub fn run(seed: u64) -> Result<Tally, String> {
+/// Runs a seed; the error is the law that was broken and the least that leads to it.
+pub fn run(seed: u64) -> Result<Tally, Box<Failure>> {
     run_with(seed, |real| real)
 }
 
 /// Runs a seed with deciders of one's own.
-pub fn run_with<C: Cast>(seed: u64, cast: impl FnOnce(Real) -> C) -> Result<Tally, String> {
-    let mut rng = Rng::with_seed(seed);
-    let mood = Mood::drawn(&mut rng);
-    let real = Deciders {
-        order: Orders::default(),
-        inventory: Inventory { reservation_ttl: mood.reservation_ttl },
-        payment: Payments,
-        shipping: Shipments { carrier: Carrier::Simulated { delay: mood.carrier_delay } },
-    };
-    let mut simulation = Simulation::new(rng, mood, cast(real));
-    let outcome = simulation.play().and_then(|()| simulation.verdict());
+pub fn run_with<C: Cast>(seed: u64, cast: impl Fn(Real) -> C) -> Result<Tally, Box<Failure>> {
+    let (mut scheduler, mut simulation) = drawn(seed, &cast);
+    let outcome = scheduler.play(&mut simulation).and_then(|()| simulation.verdict());
     match outcome {
-        Ok(()) => Ok(simulation.tally),
-        Err(broken) => {
-            let mut story = format!("seed {seed}: {broken}\n");
-            for step in &simulation.trace {
-                let _ = writeln!(story, "  {step}");
-            }
-            Err(story)
-        }
+        Ok(()) => Ok(simulation.tallied()),
+        Err(broken) => Err(shrink::minimal(seed, &simulation, &broken, &cast).into()),
     }
+}
+
+/// All that happens in a seed's run, in words.
+pub fn trace(seed: u64) -> Vec<String> {
+    let (mut scheduler, mut simulation) = drawn(seed, &|real| real);
+    simulation.trace = Some(Vec::new());
+    let end = match scheduler.play(&mut simulation) {
+        Ok(()) => "at rest".to_owned(),
+        Err(broken) => broken.to_string(),
+    };
+    simulation.trace.into_iter().flatten().chain([end]).collect()
+}
+
+fn drawn<C: Cast>(seed: u64, cast: &impl Fn(Real) -> C) -> (Scheduler, Simulation<C>) {
+    let mut rng = Rng::with_seed(seed);
+    let setting = Setting::drawn(&mut rng);
+    (Scheduler::new(rng), Simulation::new(setting, cast))
 }
 
 /// The clock stands still: nothing in the saga may depend on how long things take.
@@ -147,39 +191,18 @@ fn now() -> Timestamp {
     Timestamp::UNIX_EPOCH
 }
 
-impl Mood {
-    fn drawn(rng: &mut Rng) -> Self {
-        Self {
-            haste: [0, 5, 40, 200][rng.usize(0..4)],
-            regret: rng.u8(0..4),
-            silence: [0, 0, 2, 5][rng.usize(0..4)],
-            reservation_ttl: [None, Some(Duration::from_secs(3_600))][rng.usize(0..2)],
-            carrier_delay: Duration::from_secs(rng.u64(0..2)),
-        }
-    }
-}
-
-impl<C: Cast> Simulation<C> {
-    fn new(rng: Rng, mood: Mood, cast: C) -> Self {
+impl<C: Cast> Services<C> {
+    fn new(cast: C) -> Self {
         let parts = cast.parts();
         Self {
-            rng,
-            mood,
-            ids: Ids::default(),
-            log: Log::new(),
-            order: Node::new(parts.order),
-            inventory: Node::new(parts.inventory),
-            payment: Node::new(parts.payment),
-            shipping: Node::new(parts.shipping),
-            provider: Provider::default(),
-            positions: BTreeMap::new(),
-            orders: Vec::new(),
-            trace: Vec::new(),
-            tally: Tally::default(),
+            order: Node::new(parts.order, 0, pairs::of_order),
+            inventory: Node::new(parts.inventory, 1 << 64, pairs::of_inventory),
+            payment: Node::new(parts.payment, 2 << 64, pairs::of_payment),
+            shipping: Node::new(parts.shipping, 3 << 64, pairs::of_shipping),
         }
     }
 
-    fn node(&mut self, index: usize) -> &mut dyn Service {
+    fn get(&mut self, index: usize) -> &mut dyn Service {
         match index {
             0 => &mut self.order,
             1 => &mut self.inventory,
@@ -188,24 +211,56 @@ impl<C: Cast> Simulation<C> {
         }
     }
 
-    fn play(&mut self) -> Result<(), String> {
-        self.open_shop()?;
-        self.settle(false)?;
-        for _ in 0..STEPS {
-            self.step()?;
+    fn peek(&self, index: usize) -> &dyn Service {
+        match index {
+            0 => &self.order,
+            1 => &self.inventory,
+            2 => &self.payment,
+            _ => &self.shipping,
         }
-        // The faults are over: what is left to do is done, and what never came is given up by its deadline. Then
-        // also the calls are answered that the provider was silent about.
-        self.come_to_rest(true)?;
-        self.come_to_rest(false)
+    }
+}
+
+impl<C: Cast> Simulation<C> {
+    /// A shop that has opened, in which nothing has happened.
+    fn new(setting: Setting, cast: &impl Fn(Real) -> C) -> Self {
+        let real = Deciders {
+            order: Orders::default(),
+            inventory: Inventory { reservation_ttl: setting.reservation_ttl },
+            payment: Payments,
+            shipping: Shipments { carrier: setting.carrier },
+        };
+        let mut it = Self {
+            setting,
+            services: Services::new(cast(real)),
+            log: Log::new(),
+            provider: Provider::default(),
+            orders: Vec::new(),
+            received: Default::default(),
+            done: Vec::new(),
+            trace: None,
+            tally: Tally::default(),
+        };
+        it.open().expect("no law is broken by opening");
+        it
     }
 
-    fn come_to_rest(&mut self, silence: bool) -> Result<(), String> {
-        self.settle(silence)?;
-        while let Some((index, deadline)) = self.any_deadline() {
-            self.due(index, &deadline)?;
-            self.settle(silence)?;
+    fn open(&mut self) -> Result<(), Broken> {
+        for (sku, delta) in self.setting.stock.into_iter().enumerate() {
+            self.perform(Step::Describe { sku, currency: "USD" })?;
+            self.perform(Step::Adjust { sku, delta })?;
         }
+        self.settle(|_| false)?;
+        self.done.clear();
         Ok(())
+    }
+
+    fn tallied(mut self) -> Tally {
+        for index in 0..NODES {
+            let service = self.services.peek(index);
+            let met = service.met().iter().map(|pair| ((service.name(), *pair), 1));
+            self.tally.met.extend(met);
+        }
+        self.tally
     }
 }

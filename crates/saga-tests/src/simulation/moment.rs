@@ -5,24 +5,17 @@ use inventory::State as Stock;
 use order::{Return, State as OrderState};
 use shipping::State as Parcel;
 
-use super::{Cast, Simulation};
+use super::{Broken, Cast, Simulation};
 
 /// What the provider's books can say of an order that holds no money.
 pub(super) const NO_MONEY: [&[&str]; 3] =
     [&[], &["authorize", "cancel"], &["authorize", "capture", "refund"]];
 
 impl<C: Cast> Simulation<C> {
-    pub(super) fn moment(&self) -> Result<(), String> {
-        for id in &self.orders {
-            self.safe(*id).map_err(|broken| format!("order {id}: {broken}"))?;
-        }
-        Ok(())
-    }
-
     /// Nothing is wrong that could not be put right.
-    fn safe(&self, id: OrderId) -> Result<(), String> {
-        let reservation = self.inventory.world.reservations.get(&id);
-        let shipment = self.shipping.world.shipments.get(&id).map(|it| &it.state);
+    pub(super) fn moment(&self, id: OrderId) -> Result<(), Broken> {
+        let reservation = self.services.inventory.world.reservations.get(&id);
+        let shipment = self.services.shipping.world.shipments.get(&id).map(|it| &it.state);
         let books = self.books(id);
         if matches!(shipment, Some(Parcel::Dispatched { .. } | Parcel::Delivered { .. })) {
             let stock = reservation.map(|it| &it.state);
@@ -31,23 +24,24 @@ impl<C: Cast> Simulation<C> {
                 Some(Stock::Reserved { expires_at: None, .. } | Stock::Kept { .. } | Stock::Deducted { .. })
             );
             if !certain {
-                return Err(format!("a parcel has left without stock: {stock:?}"));
+                return Err(Broken::of(id, "a parcel has left without stock", stock));
             }
             if books != ["authorize", "capture"] {
-                return Err(format!("a parcel has left that is not paid for: {books:?}"));
+                return Err(Broken::of(id, "a parcel has left that is not paid for", books));
             }
         }
         if books.iter().filter(|it| **it == "capture").count() > 1 {
-            return Err(format!("captured more than once: {books:?}"));
+            return Err(Broken::of(id, "captured more than once", books));
         }
-        if let Some(OrderState::Cancelled { back, .. }) = self.order.world.orders.get(&id).map(|it| &it.state)
+        if let Some(OrderState::Cancelled { back, .. }) =
+            self.services.order.world.orders.get(&id).map(|it| &it.state)
         {
             if back.stock == Some(Return::Done) && reservation.is_some_and(|it| it.is_live()) {
-                return Err("stock is called returned that is held".into());
+                return Err(Broken::of(id, "stock is called returned that is held", reservation));
             }
             let is_settled = back.money.shown() != Some(Return::Pending);
             if is_settled && !NO_MONEY.contains(&books.as_slice()) {
-                return Err(format!("money is not called pending that is held: {books:?}"));
+                return Err(Broken::of(id, "money is not called pending that is held", books));
             }
         }
         Ok(())

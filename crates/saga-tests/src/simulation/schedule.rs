@@ -1,269 +1,218 @@
-//! What happens next: one step of the scheduler's choice.
+//! What happens next: the scheduler's choice, drawn from the seed and from how things stand.
 
-use events::{Currency, Money, OrderId};
-use order::{PlaceOrder, State};
+use fastrand::Rng;
+use order::State;
+use shipping::Leg;
 use uuid::Uuid;
 
 use super::{
-    Cast, NODES, Position, Simulation,
-    node::{Applied, Service as _},
-    now,
+    Broken, Cast, NODES, Simulation,
+    log::{Log, ORDERS, SKUS, Unread, number, order_id},
+    step::{Step, VISA},
 };
 
-const SKUS: [&str; 2] = ["MUG-01", "TEA-02"];
-const TOKENS: [&str; 8] = [
-    "pm_card_visa",
-    "pm_card_visa",
-    "pm_card_visa",
-    "pm_card_visa",
-    "pm_card_visa",
-    "pm_card_visa",
-    "pm_card_chargeDeclined",
-    "pm_card_captureFails",
-];
+const STEPS: usize = 240;
 
-impl<C: Cast> Simulation<C> {
-    pub(super) fn open_shop(&mut self) -> Result<(), String> {
-        for sku in SKUS {
-            let (sku, delta) = (sku.parse().expect("a SKU"), self.rng.i32(3..20));
-            let price = Money { amount: 1_999, currency: Currency::USD };
-            for input in [
-                inventory::Input::Describe { sku: Clone::clone(&sku), name: "a product".into(), price },
-                inventory::Input::Adjust { sku, delta, reason: "goods received".into() },
-            ] {
-                self.inventory.apply(&input, &self.ids, now())?;
+/// What is drawn as often as it stands here.
+const TOKENS: [&str; 8] =
+    [VISA, VISA, VISA, VISA, VISA, VISA, "pm_card_chargeDeclined", "pm_card_captureFails"];
+
+/// Which services read which topics of an order: order, inventory, payment and shipping, in this order. Most races are
+/// about what the order hears last.
+const READS: [(usize, usize); 13] =
+    [(0, 1), (0, 1), (0, 2), (0, 2), (0, 3), (1, 0), (1, 0), (1, 3), (2, 0), (2, 1), (3, 0), (3, 1), (3, 2)];
+
+pub(super) struct Scheduler {
+    rng: Rng,
+    mood: Mood,
+}
+
+/// What a run has much of, and what little.
+struct Mood {
+    /// Of a thousand chances, how many deadlines take to be due early.
+    haste: u32,
+    /// Of three chances, how many customers take to cancel.
+    regret: u8,
+    /// Of ten calls, how many the provider answers only when all else is over.
+    silence: u128,
+    /// Of a hundred chances, how many somebody takes to move parcels, goods and money by hand.
+    hands: u8,
+    /// Of a thousand steps, how many change who is behind.
+    change: u32,
+    /// Services that are behind in all of a topic for a while: their index, and the topic's among the four of an order.
+    behind: Vec<(usize, usize)>,
+}
+
+impl Mood {
+    fn drawn(rng: &mut Rng) -> Self {
+        Self {
+            haste: [0, 5, 40, 200][rng.usize(0..4)],
+            regret: rng.u8(0..4),
+            silence: [0, 0, 2, 5][rng.usize(0..4)],
+            hands: [0, 10, 40][rng.usize(0..3)],
+            change: [20, 60, 120][rng.usize(0..3)],
+            behind: Vec::new(),
+        }
+    }
+}
+
+impl Scheduler {
+    pub(super) fn new(mut rng: Rng) -> Self {
+        let mood = Mood::drawn(&mut rng);
+        Self { rng, mood }
+    }
+
+    pub(super) fn play<C: Cast>(&mut self, it: &mut Simulation<C>) -> Result<(), Broken> {
+        for _ in 0..STEPS {
+            if let Some(step) = self.choose(it) {
+                it.perform(step)?;
+            }
+        }
+        // The faults are over: what is left to do is done, and what never came is given up by its deadline. Then
+        // also the calls are answered that the provider was silent about.
+        let silence = self.mood.silence;
+        for is_silent in [|call, silence| is_silent(call, silence), |_, _| false] {
+            it.settle(|call| is_silent(call, silence))?;
+            while let Some(step) = self.any_deadline(it).or_else(|| it.by_hand()) {
+                it.perform(step)?;
+                it.settle(|call| is_silent(call, silence))?;
             }
         }
         Ok(())
     }
 
-    /// One step of the scheduler's choice.
-    pub(super) fn step(&mut self) -> Result<(), String> {
+    fn choose<C: Cast>(&mut self, it: &Simulation<C>) -> Option<Step> {
+        if self.rng.u32(0..1_000) < self.mood.change {
+            self.fall_behind();
+        }
         match self.rng.u8(0..100) {
-            0..4 => self.place(),
-            4 | 5 if self.rng.u8(0..3) < self.mood.regret => self.cancel(),
-            6..34 => {
-                let waiting: Vec<_> = (0..NODES).filter(|it| !self.node(*it).outbox_is_empty()).collect();
-                let Some(index) = self.rng.choice(waiting) else { return self.deliver() };
-                let delete = self.rng.u8(0..8) > 0;
-                self.relay(index, delete);
-                Ok(())
+            0..4 => self.place(it),
+            4..7 if self.rng.u8(0..3) < self.mood.regret => self.cancel(it),
+            7..34 => {
+                let waiting = (0..NODES).filter(|index| !it.services.peek(*index).outbox_is_empty());
+                let Some(service) = self.rng.choice(waiting.collect::<Vec<_>>()) else {
+                    return self.take(it);
+                };
+                Some(Step::Publish { service, delete: self.rng.u8(0..8) > 0 })
             }
-            34..76 => self.deliver(),
-            76..78 => {
-                self.rewind();
-                Ok(())
-            }
-            _ if self.rng.u32(0..1_000) < self.mood.haste => match self.any_deadline() {
-                Some((index, deadline)) => self.due(index, &deadline),
-                None => self.deliver(),
-            },
-            _ => self.ask_provider(),
+            34..76 => self.take(it),
+            76 if self.mood.regret > 0 => self.cancel(it),
+            76..78 => self.rng.choice(it.log.read()).map(Step::Rewind),
+            _ if self.rng.u32(0..1_000) < self.mood.haste => self.any_deadline(it).or_else(|| self.take(it)),
+            _ if self.rng.u8(0..100) < self.mood.hands => self.by_hand(it),
+            _ => self.ask_provider(it),
         }
     }
 
-    fn place(&mut self) -> Result<(), String> {
-        if self.orders.len() == 4 {
-            return Ok(());
+    /// One more service is behind in a topic, or one has caught up.
+    fn fall_behind(&mut self) {
+        let behind = &mut self.mood.behind;
+        if behind.len() == 3 || (!behind.is_empty() && self.rng.bool()) {
+            behind.swap_remove(self.rng.usize(0..behind.len()));
+        } else {
+            behind.extend(self.rng.choice(READS));
         }
-        let order_id = OrderId(self.ids.next());
-        let skus = self.rng.choose_multiple(SKUS, self.rng.clone().usize(1..=2));
-        let token = TOKENS[self.rng.usize(0..TOKENS.len())];
-        let input = order::Input::Place(Box::new(PlaceOrder {
-            order_id,
-            customer: events::Customer {
-                id: "c-1".parse().expect("an id"),
-                name: "Ada".into(),
-                email: "ada@example.com".into(),
-            },
-            currency: Currency::USD,
-            lines: skus.iter().map(|sku| (sku.parse().expect("a SKU"), self.rng.u32(1..4))).collect(),
-            ship_to: events::Address {
-                name: "Ada".into(),
-                line1: "12 Analytical St".into(),
-                line2: None,
-                city: "London".into(),
-                postal_code: "N1".into(),
-                country: "GB".into(),
-            },
-            payment_method: token.into(),
-        }));
-        self.trace.push(format!("place {order_id} paying with {token}"));
-        if self.order.apply(&input, &self.ids, now())? == Applied::Done {
-            self.orders.push(order_id);
-        }
-        Ok(())
     }
 
-    fn cancel(&mut self) -> Result<(), String> {
+    fn place<C: Cast>(&mut self, it: &Simulation<C>) -> Option<Step> {
+        let order = (0..ORDERS).find(|order| !it.orders.contains(order))?;
+        let mut quantities = [0; SKUS.len()];
+        for sku in self.rng.choose_multiple(0..SKUS.len(), self.rng.clone().usize(1..=2)) {
+            quantities[sku] = self.rng.u32(1..4);
+        }
+        Some(Step::Place { order, quantities, token: TOKENS[self.rng.usize(0..TOKENS.len())] })
+    }
+
+    fn cancel<C: Cast>(&mut self, it: &Simulation<C>) -> Option<Step> {
         // Those that are confirmed, or even sent, are the ones to be late for.
-        let left =
-            |it: &OrderId| self.shipping.world.shipments.get(it).is_some_and(|it| it.parcel().is_some());
-        let confirmed: Vec<_> = self.orders.iter().copied().filter(|it| self.is_confirmed(it)).collect();
+        let shipments = &it.services.shipping.world.shipments;
+        let left = |order: &u8| shipments.get(&order_id(*order)).is_some_and(|it| it.parcel().is_some());
+        let confirmed: Vec<_> = it.orders.iter().copied().filter(|order| is_confirmed(it, *order)).collect();
         let sent: Vec<_> = confirmed.iter().copied().filter(left).collect();
-        let mut whose = [sent, confirmed, self.orders.clone()].into_iter().filter(|it| !it.is_empty());
+        let mut whose = [sent, confirmed, it.orders.clone()].into_iter().filter(|it| !it.is_empty());
         let last = usize::from(self.rng.bool()) + usize::from(self.rng.bool());
-        let whose = whose.nth(last).unwrap_or_else(|| self.orders.clone());
-        let Some(order_id) = self.rng.choice(whose) else { return Ok(()) };
-        let applied = self.order.apply(&order::Input::Cancel(order_id, None), &self.ids, now())?;
-        self.trace.push(format!("cancel {order_id}: {applied:?}"));
-        Ok(())
+        // Nor has everybody an order who cancels one.
+        let whose = whose.nth(last).unwrap_or_else(|| (0..ORDERS).collect());
+        self.rng.choice(whose).map(Step::Cancel)
     }
 
-    fn is_confirmed(&self, id: &OrderId) -> bool {
-        matches!(self.order.world.orders.get(id).map(|it| &it.state), Some(State::Confirmed { .. }))
-    }
-
-    /// Publishes the first row of an outbox. Without `delete` the relay has crashed in between: it will
-    /// publish the row again.
-    fn relay(&mut self, index: usize, delete: bool) -> bool {
-        let Some(message) = self.node(index).relay(delete) else { return false };
-        let end = if delete { "" } else { ", and crashes" };
-        self.trace.push(format!("publish {} {} of {}{end}", message.r#type, message.sequence, message.key));
-        self.log.entry((message.aggregate, message.key.clone())).or_default().push(message);
-        true
-    }
-
-    /// Where there is something to read: service, topic and key.
-    fn unread(&self) -> Vec<Position> {
-        let mut unread = Vec::new();
-        for ((aggregate, key), messages) in &self.log {
-            for index in 0..NODES {
-                let at = (index, *aggregate, key.clone());
-                if self.positions.get(&at).copied().unwrap_or(0) < messages.len() {
-                    unread.push(at);
-                }
-            }
+    fn take<C: Cast>(&mut self, it: &Simulation<C>) -> Option<Step> {
+        let mut unread = it.log.unread();
+        if self.rng.u8(0..32) > 0 {
+            let is_behind = |(service, stream): &Unread| {
+                Log::topic(*stream).is_some_and(|topic| self.mood.behind.contains(&(*service, topic)))
+            };
+            unread.retain(|it| !is_behind(it));
         }
-        unread
-    }
-
-    fn deliver(&mut self) -> Result<(), String> {
-        let unread = self.unread();
-        let Some(at) = self.rng.choice(&unread).cloned() else { return Ok(()) };
+        let from: Unread = self.rng.choice(unread)?;
         // Of a crash before the commit nothing is left; of one before the offset the transaction is.
-        let store = match self.rng.u8(0..10) {
-            0 => return Ok(()),
-            1 => false,
-            _ => true,
-        };
-        // What a service does not handle costs it nothing, nor a step.
-        while self.receive(&at, store)? == Applied::NotHandled && self.is_unread(&at) {}
-        Ok(())
-    }
-
-    fn is_unread(&self, at: &Position) -> bool {
-        let (_, aggregate, key) = at;
-        self.positions.get(at).copied().unwrap_or(0) < self.log[&(*aggregate, key.clone())].len()
-    }
-
-    fn receive(&mut self, at: &Position, store: bool) -> Result<Applied, String> {
-        let (index, aggregate, key) = at;
-        let position = self.positions.get(at).copied().unwrap_or(0);
-        let message = self.log[&(*aggregate, key.clone())][position].clone();
-        let ids = std::mem::take(&mut self.ids);
-        let applied = self.node(*index).receive(&message, &ids, now());
-        self.ids = ids;
-        if !matches!(applied, Ok(Applied::NotHandled)) {
-            let (name, r#type, sequence) = (self.node(*index).name(), message.r#type, message.sequence);
-            self.trace.push(format!("{name} takes {type} {sequence} of {key}: {applied:?}"));
-        }
-        let applied = applied?;
-        self.tally.count("duplicate", usize::from(applied == Applied::Duplicate));
-        if store || applied == Applied::NotHandled {
-            self.positions.insert(at.clone(), position + 1);
-        }
-        self.moment().map(|()| applied)
-    }
-
-    /// A rebalance or an operator puts a service back to the beginning of a key.
-    fn rewind(&mut self) {
-        let keys: Vec<_> = self.positions.keys().cloned().collect();
-        if let Some(at) = self.rng.choice(&keys) {
-            self.trace.push(format!("rewind {at:?}"));
-            self.positions.insert(at.clone(), 0);
+        match self.rng.u8(0..10) {
+            0 => None,
+            chance => Some(Step::Take { from, store: chance > 1 }),
         }
     }
 
-    fn ask_provider(&mut self) -> Result<(), String> {
-        let effects = self.payment.effects();
-        let Some((id, effect)) = self.rng.choice(&effects) else { return self.deliver() };
+    fn ask_provider<C: Cast>(&mut self, it: &Simulation<C>) -> Option<Step> {
+        let calls: Vec<_> = it.services.payment.effects.iter().collect();
+        let Some((id, effect)) = self.rng.choice(calls) else { return self.take(it) };
+        let order = number(&effect.key)?;
         match self.rng.u8(0..10) {
             // Nothing was done, nothing was answered.
-            0..2 => Ok(()),
-            // The work was done, and the answer was lost.
-            2.. if self.is_silent(*id) || self.rng.u8(0..4) == 0 => {
-                self.trace.push(format!("the answer to {} is lost", effect.request));
-                self.provider.perform(*id, &effect.request).map(drop)
+            0..2 => None,
+            _ => {
+                let is_lost = is_silent(*id, self.mood.silence) || self.rng.u8(0..4) == 0;
+                Some(Step::Ask { order, answered: !is_lost })
             }
-            _ => self.answer(*id, &effect.request),
         }
     }
 
-    /// Whether the provider answers a call only when all else is over.
-    fn is_silent(&self, call: Uuid) -> bool {
-        call.as_u128() % 10 < self.mood.silence
+    /// What people do beside the saga.
+    fn by_hand<C: Cast>(&mut self, it: &Simulation<C>) -> Option<Step> {
+        let sku = self.rng.usize(0..SKUS.len());
+        let order = self.rng.u8(0..ORDERS);
+        let is_held = |order: &u8| it.books(order_id(*order)) == ["authorize"];
+        Some(match self.rng.u8(0..16) {
+            0 | 1 => Step::Describe { sku, currency: ["USD", "JPY"][self.rng.usize(0..2)] },
+            2 | 3 => Step::Adjust { sku, delta: self.rng.i32(1..5) },
+            // All that is there, or a bit more or less of it.
+            4 | 5 => {
+                let products = &it.services.inventory.world.products;
+                let known = products.iter().find(|it| it.0.as_str() == SKUS[sku]);
+                let available = known.and_then(|it| i32::try_from(it.1.available()).ok()).unwrap_or(0);
+                Step::Adjust { sku, delta: -(available + self.rng.i32(-1..2)).max(1) }
+            }
+            6 | 7 => Step::Desk((0..ORDERS).filter(is_held).last()?),
+            8..12 => Step::Hand(order, Leg::Dispatch),
+            _ => Step::Hand(order, Leg::Deliver),
+        })
     }
 
-    fn answer(&mut self, id: Uuid, request: &str) -> Result<(), String> {
-        let (order_id, answer) = self.provider.perform(id, request)?;
-        self.trace.push(format!("the provider answers {request}: {answer:?}"));
-        let input = payment::Input::Answered(order_id, answer);
-        self.payment.answer(id, &input, &self.ids, now())?;
-        self.moment()
-    }
-
-    pub(super) fn any_deadline(&mut self) -> Option<(usize, (String, &'static str))> {
+    fn any_deadline<C: Cast>(&mut self, it: &Simulation<C>) -> Option<Step> {
         let mut deadlines = Vec::new();
         for index in 0..NODES {
-            deadlines.extend(self.node(index).deadlines().into_iter().map(|it| (index, it)));
+            let set = it.services.peek(index).deadlines().iter();
+            deadlines.extend(set.filter_map(|(key, kind)| Some((number(key)?, *kind))));
         }
         // An order waits for its confirmation from the beginning: the others are to have their chance, and most of
         // all the reservations of orders that are confirmed.
         let (reservations, others) = (self.rng.bool(), self.rng.bool());
-        let crossed =
-            |key: &str, kind| kind == "reservation" && self.is_confirmed(&key.parse().expect("an order"));
-        if reservations && deadlines.iter().any(|(_, (key, kind))| crossed(key, *kind)) {
-            deadlines.retain(|(_, (key, kind))| crossed(key, *kind));
+        let crossed = |it: &Simulation<C>, order, kind| kind == "reservation" && is_confirmed(it, order);
+        if reservations && deadlines.iter().any(|(order, kind)| crossed(it, *order, *kind)) {
+            deadlines.retain(|(order, kind)| crossed(it, *order, *kind));
         }
-        if others && deadlines.iter().any(|it| it.1.1 != "confirmation") {
-            deadlines.retain(|it| it.1.1 != "confirmation");
+        if others && deadlines.iter().any(|it| it.1 != "confirmation") {
+            deadlines.retain(|it| it.1 != "confirmation");
         }
-        self.rng.choice(&deadlines).cloned()
+        self.rng.choice(deadlines).map(|(order, kind)| Step::Due { order, kind })
     }
+}
 
-    pub(super) fn due(&mut self, index: usize, deadline: &(String, &'static str)) -> Result<(), String> {
-        let ids = std::mem::take(&mut self.ids);
-        let applied = self.node(index).due(deadline, &ids, now());
-        self.ids = ids;
-        self.trace.push(format!("{} of {} is due: {applied:?}", deadline.1, deadline.0));
-        applied?;
-        self.moment()
-    }
+fn is_confirmed<C: Cast>(it: &Simulation<C>, order: u8) -> bool {
+    let known = it.services.order.world.orders.get(&order_id(order));
+    matches!(known.map(|it| &it.state), Some(State::Confirmed { .. }))
+}
 
-    /// Does all that is left to do, without a fault; with `silence` the provider goes on with its own.
-    pub(super) fn settle(&mut self, silence: bool) -> Result<(), String> {
-        loop {
-            let mut moved = false;
-            for index in 0..NODES {
-                while self.relay(index, true) {
-                    moved = true;
-                }
-            }
-            for at in self.unread() {
-                self.receive(&at, true)?;
-                moved = true;
-            }
-            for (id, effect) in self.payment.effects() {
-                if silence && self.is_silent(id) {
-                    continue;
-                }
-                self.answer(id, &effect.request)?;
-                moved = true;
-            }
-            if !moved {
-                return Ok(());
-            }
-        }
-    }
+/// Whether the provider answers a call only when all else is over.
+fn is_silent(call: Uuid, silence: u128) -> bool {
+    call.as_u128() % 10 < silence
 }

@@ -7,42 +7,49 @@ use events::{CancelReason, EventType, OrderId, Sku};
 use order::{Return, State as OrderState};
 use uuid::Uuid;
 
-use super::{Cast, NODES, Simulation, moment::NO_MONEY};
+use super::{
+    Broken, Cast, NODES, Simulation,
+    log::{Log, SKUS, order_id},
+    moment::NO_MONEY,
+};
 
 /// What was published about one order: the ids of each event.
+#[derive(Debug)]
 struct Told(BTreeMap<&'static str, BTreeSet<Uuid>>);
 
 impl<C: Cast> Simulation<C> {
-    pub(super) fn verdict(&mut self) -> Result<(), String> {
-        for index in 0..NODES {
-            let node = self.node(index);
-            if !node.outbox_is_empty() || !node.effects().is_empty() {
-                return Err(format!("{} is not at rest", node.name()));
-            }
+    pub(super) fn verdict(&mut self) -> Result<(), Broken> {
+        let is_quiet = (0..NODES).all(|index| self.services.peek(index).outbox_is_empty());
+        if !is_quiet || !self.services.payment.effects.is_empty() {
+            return Err(Broken::new("not at rest", format!("{:?}", self.services.payment.effects)));
         }
-        for ((aggregate, key), messages) in &self.log {
+        for (index, stream) in self.log.0.iter().enumerate() {
             let mut history = History::default();
-            for message in messages {
+            for message in &stream.messages {
                 let noted = history.note(message.sequence, message.id, false, false);
-                noted.map_err(|disorder| format!("{aggregate} {key}: {disorder}"))?;
+                noted.map_err(|disorder| {
+                    let about = format!("{} {:?}: {disorder}", Log::aggregate(index), Log::order(index));
+                    Broken::new("disorder on the log", about)
+                })?;
             }
         }
-        self.stock()?;
-        for id in self.orders.clone() {
-            let told = self.told(id)?;
-            let judged = self.end(id).and_then(|()| told.laws()).and_then(|()| self.expiry(id, &told));
-            let judged = judged.and_then(|()| self.compensation(id, &told));
-            judged.map_err(|broken| format!("order {id}: {broken}"))?;
+        for order in self.orders.clone() {
+            let (id, told) = (order_id(order), self.told(order)?);
+            self.moment(id)?;
+            self.end(id)?;
+            told.laws(id)?;
+            self.expiry(id, &told)?;
+            self.compensation(id, &told)?;
             self.tally(id, &told);
         }
         Ok(())
     }
 
     /// What is reserved is what the live reservations hold; what has come in is on hand or deducted.
-    fn stock(&self) -> Result<(), String> {
+    pub(super) fn stock(&self) -> Result<(), Broken> {
         let mut held: BTreeMap<&Sku, i64> = BTreeMap::new();
         let mut left: BTreeMap<&Sku, i64> = BTreeMap::new();
-        for reservation in self.inventory.world.reservations.values() {
+        for reservation in self.services.inventory.world.reservations.values() {
             let into = match reservation.state {
                 inventory::State::Reserved { .. } | inventory::State::Kept { .. } => &mut held,
                 inventory::State::Deducted { .. } => &mut left,
@@ -52,24 +59,30 @@ impl<C: Cast> Simulation<C> {
                 *into.entry(&item.sku).or_default() += i64::from(item.quantity);
             }
         }
-        for (sku, product) in &self.inventory.world.products {
+        for (sku, product) in &self.services.inventory.world.products {
+            let index = SKUS.iter().position(|it| *it == sku.as_str());
+            let received = index.map(|it| self.received[it]);
             let of = |it: &BTreeMap<&Sku, i64>| it.get(sku).copied().unwrap_or(0);
             let kept = product.reserved == of(&held)
                 && product.deducted == of(&left)
+                && Some(product.on_hand + product.deducted) == received
                 && (0..=product.on_hand).contains(&product.reserved);
             if !kept {
-                return Err(format!("{sku}: {product:?}, held {held:?}, left {left:?}"));
+                let about =
+                    format!("{sku}: {product:?}, received {received:?}, held {held:?}, left {left:?}");
+                return Err(Broken::new("stock is not what came in", about));
             }
         }
         Ok(())
     }
 
     /// Every service agrees on how the order has ended.
-    fn end(&self, id: OrderId) -> Result<(), String> {
-        let order = self.order.world.orders.get(&id).ok_or("it is not there")?;
-        let reservation = self.inventory.world.reservations.get(&id).map(|it| &it.state);
-        let payment = self.payment.world.payments.get(&id).map(|it| &it.state);
-        let shipment = self.shipping.world.shipments.get(&id).map(|it| &it.state);
+    fn end(&self, id: OrderId) -> Result<(), Broken> {
+        let order = self.services.order.world.orders.get(&id);
+        let order = order.ok_or_else(|| Broken::of(id, "an order is not there", ()))?;
+        let reservation = self.services.inventory.world.reservations.get(&id).map(|it| &it.state);
+        let payment = self.services.payment.world.payments.get(&id).map(|it| &it.state);
+        let shipment = self.services.shipping.world.shipments.get(&id).map(|it| &it.state);
         let books = self.books(id);
         let kept = match &order.state {
             OrderState::Delivered { paid, .. } => {
@@ -100,26 +113,24 @@ impl<C: Cast> Simulation<C> {
         if kept {
             return Ok(());
         }
-        Err(format!(
-            "an end that is none: {:?}, {reservation:?}, {payment:?}, {shipment:?}, books {books:?}",
-            order.state
-        ))
+        let about = (&order.state, reservation, payment, shipment, books);
+        Err(Broken::of(id, "an end that is none", about))
     }
 
     /// Stock that ran out went nowhere, and stock that could have was kept before its parcel left.
-    fn expiry(&self, id: OrderId, told: &Told) -> Result<(), String> {
-        let reservation_ends = self.mood.reservation_ttl.is_some();
+    fn expiry(&self, id: OrderId, told: &Told) -> Result<(), Broken> {
+        let reservation_ends = self.setting.reservation_ttl.is_some();
         if told.has("inventory.reservation-expired") {
             let back = told.has("order.cancelled") && NO_MONEY.contains(&self.books(id).as_slice());
             if !back || told.has("shipping.dispatched") || told.has("inventory.stock-kept") {
-                return Err(format!("the reservation ran out: {told}"));
+                return Err(Broken::of(id, "stock that ran out went somewhere", told));
             }
         }
         if told.has("shipping.dispatched") {
             let needed = ["inventory.stock-reserved", "inventory.stock-deducted", "payment.captured"];
             let kept = told.has("inventory.stock-kept") == reservation_ends;
             if !kept || !needed.iter().all(|it| told.has(it)) || told.has("inventory.stock-released") {
-                return Err(format!("dispatched: {told}"));
+                return Err(Broken::of(id, "dispatched without what it takes", told));
             }
         }
         Ok(())
@@ -127,35 +138,36 @@ impl<C: Cast> Simulation<C> {
 
     /// What was ever held for a cancelled order is back, and the order says so; payment has said what became of the
     /// money, once.
-    fn compensation(&self, id: OrderId, told: &Told) -> Result<(), String> {
-        let Some(OrderState::Cancelled { back, .. }) = self.order.world.orders.get(&id).map(|it| &it.state)
+    fn compensation(&self, id: OrderId, told: &Told) -> Result<(), Broken> {
+        let Some(OrderState::Cancelled { back, .. }) =
+            self.services.order.world.orders.get(&id).map(|it| &it.state)
         else {
             return Ok(());
         };
         let done = |event: &str| told.has(event).then_some(Return::Done);
         let expected = (done("inventory.stock-reserved"), done("payment.authorized"));
         if (back.stock, back.money.shown()) != expected {
-            return Err(format!("compensation is {back:?}, not {expected:?}: {told}"));
+            return Err(Broken::of(id, "compensation is not what was told", (back, expected, told)));
         }
         let last = ["payment.declined", "payment.voided", "payment.refunded", "payment.cancelled"];
         match last.iter().filter(|it| told.has(it)).count() {
             1 => Ok(()),
-            words => Err(format!("payment has {words} last words: {told}")),
+            _ => Err(Broken::of(id, "payment has not one last word", told)),
         }
     }
 
-    fn told(&self, id: OrderId) -> Result<Told, String> {
-        let key = id.to_string();
+    fn told(&self, order: u8) -> Result<Told, Broken> {
         let mut told = Told(BTreeMap::new());
-        for message in self.log.iter().filter(|it| it.0.1 == key).flat_map(|it| it.1) {
-            let name = EventType::parse(message.r#type).map_err(|error| error.to_string())?.name;
+        for message in self.log.about(order) {
+            let parsed = EventType::parse(message.r#type);
+            let name = parsed.map_err(|error| Broken::new("not a type", error.to_string()))?.name;
             told.0.entry(name).or_default().insert(message.id);
         }
         Ok(told)
     }
 
     fn tally(&mut self, id: OrderId, told: &Told) {
-        let reason = match self.order.world.orders.get(&id).map(|it| &it.state) {
+        let reason = match self.services.order.world.orders.get(&id).map(|it| &it.state) {
             Some(OrderState::Cancelled { reason, .. }) => Some(*reason),
             _ => None,
         };
@@ -192,19 +204,13 @@ impl Told {
     }
 
     /// Everything is told once, and one end.
-    fn laws(&self) -> Result<(), String> {
-        if let Some((name, ids)) = self.0.iter().find(|it| it.1.len() > 1) {
-            return Err(format!("{name} is told {} times", ids.len()));
+    fn laws(&self, id: OrderId) -> Result<(), Broken> {
+        if self.0.values().any(|it| it.len() > 1) {
+            return Err(Broken::of(id, "an event is told more than once", self));
         }
         match ["order.delivered", "order.cancelled"].iter().filter(|it| self.has(it)).count() {
             1 => Ok(()),
-            ends => Err(format!("{ends} ends: {self}")),
+            _ => Err(Broken::of(id, "not one end", self)),
         }
-    }
-}
-
-impl std::fmt::Display for Told {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0.keys().copied().collect::<Vec<_>>().join(", "))
     }
 }

@@ -68,9 +68,9 @@ async fn finds(fault: impl AsyncFnOnce(&Processes) -> String, laws: &[Law]) -> V
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stock_row_changed_by_hand_is_found() {
     let change = async |suite: &Processes| {
-        let update = sqlx::query("update product set on_hand = on_hand + 1 where sku = 'MUG-01'");
+        let update = sqlx::query("update product set on_hand = on_hand + 1 where sku = 'LOAD-MUG'");
         update.execute(&suite.pools["inventory"]).await.expect("an update");
-        "MUG-01".to_owned()
+        "LOAD-MUG".to_owned()
     };
     finds(change, &[Law::Stock]).await;
 }

@@ -1,6 +1,9 @@
 //! Thousands of schedules of the four deciders; and of deciders that are wrong, which have to be caught.
 
+mod races;
 mod wrong;
+
+use std::sync::LazyLock;
 
 use saga_tests::simulation::{self, Tally};
 
@@ -22,26 +25,39 @@ const EXERCISED: [(&str, usize); 14] = [
     ("authorised after the time", 150),
 ];
 
+/// How many seeds are run unless `SEEDS` says more: as many as it takes to meet every race.
+const SEEDS: u64 = 4_000;
+
 /// More by `SEEDS=10000`, one by `SEED=42`.
-#[test]
-fn every_schedule_ends_with_the_laws_intact() {
+static RUNS: LazyLock<(u64, Tally)> = LazyLock::new(|| {
     let from_environment = |name: &str| std::env::var(name).ok().and_then(|it| it.parse::<u64>().ok());
     let seeds = match from_environment("SEED") {
         Some(seed) => seed..seed + 1,
-        None => 0..from_environment("SEEDS").unwrap_or(2_000),
+        None => 0..from_environment("SEEDS").unwrap_or(SEEDS),
     };
-    let count = (seeds.end - seeds.start) as usize;
     let mut all = Tally::default();
-    for seed in seeds {
-        match simulation::run(seed) {
-            Ok(tally) => {
-                tally.0.into_iter().for_each(|(what, times)| *all.0.entry(what).or_default() += times)
-            }
-            Err(story) => panic!("{story}"),
-        }
+    for seed in seeds.clone() {
+        all.add(simulation::run(seed).unwrap_or_else(|failure| panic!("{failure}")));
     }
+    (seeds.end - seeds.start, all)
+});
+
+#[test]
+fn every_schedule_ends_with_the_laws_intact() {
+    let (runs, all) = &*RUNS;
     for (what, often) in EXERCISED {
-        let times = all.0.get(what).copied().unwrap_or(0);
-        assert!(times >= often * (count / 1_000), "the scheduler leaves something out: {what} in {all:?}");
+        let times = all.times.get(what).copied().unwrap_or(0);
+        let enough = often * (*runs as usize / 1_000);
+        assert!(times >= enough, "the scheduler leaves something out: {what} in {:?}", all.times);
     }
+}
+
+#[test]
+fn a_seed_does_the_same_whenever_it_is_run() {
+    for seed in 0..20 {
+        let trace = simulation::trace(seed);
+        assert_eq!(trace, simulation::trace(seed));
+        assert!(trace.len() > 10, "{trace:?}");
+    }
+    assert_ne!(simulation::trace(1), simulation::trace(2));
 }

@@ -87,7 +87,7 @@ pub(super) fn states() -> Vec<State> {
     )
 }
 
-fn answers() -> Vec<Answer> {
+pub(super) fn answers() -> Vec<Answer> {
     every!(Answer:
         Answer::Authorized { reference: _ } => [Answer::Authorized { reference: hold().reference }],
         Answer::Declined { code: _ } => [Answer::Declined { code: declined() }],
