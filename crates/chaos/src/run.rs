@@ -103,10 +103,7 @@ pub async fn run(ground: Arc<Ground>, wanted: &Wanted, tell: Tell<'_>) -> anyhow
     report.figures = figures(&suite, &tally, &watch, report.figures.rest_ms).await?;
     judge(&mut report, &tally);
     drop(watch);
-    match Arc::into_inner(suite) {
-        Some(suite) => suite.clear().await?,
-        None => tracing::warn!("the suite is still looked at, and not cleared"),
-    }
+    suite.clear().await?;
     Ok(report)
 }
 

@@ -4,6 +4,7 @@ mod instance;
 
 use std::{
     collections::BTreeMap,
+    fs,
     path::PathBuf,
     process::ExitStatus,
     sync::Arc,
@@ -70,7 +71,8 @@ impl Suite {
         let pools = BTreeMap::new();
         let mut it = Self { ground, prefix, http, pools, to_provider, instances, supervisor, setup };
         it.create_databases().await?;
-        let journal = it.ground.scratch.path().join(format!("{}.ledger", it.prefix)).display().to_string();
+        fs::create_dir(it.dir())?;
+        let journal = it.dir().join("ledger").display().to_string();
         it.launch(PROVIDER, PROVIDER, provider_port, vec![("LEDGER_FILE".into(), journal)]).await?;
         for service in SERVICES {
             it.add(&format!("{service}-1"), true).await?;
@@ -91,6 +93,11 @@ impl Suite {
             self.pools.insert(service, pool.connect_lazy(&url)?);
         }
         Ok(())
+    }
+
+    /// Where its logs and pids are.
+    fn dir(&self) -> PathBuf {
+        self.ground.scratch.path().join(&self.prefix)
     }
 
     /// The name of a service's database.
@@ -130,7 +137,7 @@ impl Suite {
         ]);
         let file = self.setup.programs.join(format!("waybill-{program}"));
         ensure!(file.is_file(), "{} is not built: cargo build --workspace --bins", file.display());
-        let launch = Launch { env, ..Launch::new(name, self.ground.scratch.path(), file) };
+        let launch = Launch { env, ..Launch::new(name, self.dir(), file) };
         let process = launch.start()?;
         let urls = (format!("http://{http}"), format!("http://{admin}"));
         self.lock().await.0.insert(name.to_owned(), Instance::new(launch, process, urls));
@@ -159,7 +166,7 @@ impl Suite {
     /// What a process has written to its log.
     pub(crate) async fn log(&self, name: &str) -> anyhow::Result<String> {
         let file = self.lock().await.get(name)?.launch.log();
-        Ok(String::from_utf8_lossy(&std::fs::read(file).unwrap_or_default()).into_owned())
+        Ok(String::from_utf8_lossy(&fs::read(file).unwrap_or_default()).into_owned())
     }
 
     /// Waits until a process says that it is ready.
@@ -256,7 +263,7 @@ impl Suite {
     }
 
     /// Stops all processes and deletes what they had.
-    pub async fn clear(self) -> anyhow::Result<()> {
+    pub async fn clear(&self) -> anyhow::Result<()> {
         self.supervisor.abort();
         for name in self.names(None).await {
             self.kill(&name).await?;
@@ -298,6 +305,6 @@ async fn supervise(instances: Arc<Mutex<Instances>>) {
 
 /// Whether a process is in a state of `/proc/<pid>/stat` now: `T` is stopped.
 pub(crate) fn is_in_state(pid: u32, state: char) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with(state))
 }

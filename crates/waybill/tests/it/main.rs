@@ -1,5 +1,6 @@
 //! The real binary, as an operator runs it.
 
+mod chaos;
 mod compose;
 mod dead_letters;
 mod dev;

@@ -1,0 +1,52 @@
+//! A short run of the fault machine, as anybody runs it.
+
+use std::{env, fs};
+
+use serde_json::Value;
+
+use crate::waybill::{done, run, waybill};
+
+/// One fault of each family, on real processes, Kafka and Postgres. Another plan by `CHAOS_SEED`.
+#[test]
+fn a_suite_is_broken_in_every_way_and_the_books_are_in_order() {
+    let scratch = local::Scratch::new().expect("a directory");
+    let (json, html) = (scratch.path().join("report.json"), scratch.path().join("report.html"));
+    let seed = env::var("CHAOS_SEED").unwrap_or_else(|_| "1".to_owned());
+    let args = ["chaos", "--faults", "families", "--duration", "60s", "--rate", "15", "--seed", &seed];
+
+    let said = done(waybill(&args).arg("--json").arg(&json).arg("--html").arg(&html));
+
+    let report: Value = serde_json::from_slice(&fs::read(json).expect("a report")).expect("JSON");
+    let faults = report["faults"].as_array().expect("faults");
+    let left_out = report["left_out"].as_array().expect("what was left out");
+    assert_eq!(faults.len() + left_out.len().min(1), FAMILIES, "{said}");
+    for fault in faults {
+        let is_proven = fault["proof"].as_str().is_some_and(|it| !it.is_empty());
+        assert!(is_proven && fault["recovered_ms"].is_u64() && fault["failure"].is_null(), "{fault}");
+    }
+    assert!(report["figures"]["counted"]["duplicates_dropped"].as_u64() > Some(0), "{said}");
+    assert!(report["audit"]["laws"].as_array().is_some_and(|it| it.iter().all(|law| law["violations"] == 0)));
+    let page = fs::read_to_string(html).expect("a page");
+    assert!(page.contains("<svg") && page.contains("kill"), "a page without a picture");
+}
+
+/// What is named by families, less the disks where they cannot be mounted.
+const FAMILIES: usize = 9;
+
+#[test]
+fn it_says_what_it_can_break() {
+    let list = done(&mut waybill(&["chaos", "--list"]));
+    for fault in ["kill", "half-open", "stale-relay", "postgres-disk"] {
+        assert!(list.lines().any(|line| line.starts_with(fault)), "{fault}: {list}");
+    }
+    for (args, told) in [
+        (&["chaos", "--faults", "lightning"][..], "no fault `lightning`; there are all, families, kill"),
+        (&["chaos", "--mutants", "gremlin"], "no mutant `gremlin`; there are offset-before-commit"),
+        (&["chaos", "--duration", "5d"], "expected 90s, 5m or 1h"),
+        (&["chaos", "--rate", "0"], "--rate"),
+    ] {
+        let said = run(&mut waybill(args));
+        assert_eq!(said.code, Some(2), "{args:?}: {}{}", said.out, said.err);
+        assert!(said.err.contains(told), "{args:?}: {}", said.err);
+    }
+}
