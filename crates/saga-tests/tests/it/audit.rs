@@ -1,5 +1,7 @@
 //! The auditor on a suite of processes under load: clean, and not blind.
 
+mod in_flight;
+
 use std::collections::{BTreeSet, HashSet};
 
 use ::load::{EVERYTHING, Load, PLAIN, Pace};
