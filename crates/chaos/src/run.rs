@@ -77,7 +77,11 @@ pub async fn run(ground: Arc<Ground>, wanted: &Wanted, tell: Tell<'_>) -> anyhow
         }
         let struck = strike(&suite, planned, begun, &mut rng).await;
         tell(&struck.to_string());
+        let is_enough = wanted.mutant.is_some() && struck.failure.is_some();
         faults.push(struck);
+        if is_enough {
+            break;
+        }
     }
     hunter.found_within(wanted.duration.saturating_sub(begun.elapsed())).await;
     let tally = load.stop().await;

@@ -7,7 +7,6 @@ use std::{
 };
 
 use bus::topics;
-use events::Aggregate;
 use load::Meter;
 use serde::Serialize;
 use tokio::{task::JoinHandle, time::interval};
@@ -177,19 +176,12 @@ async fn outboxes(suite: &Suite) -> anyhow::Result<u64> {
     Ok(sum)
 }
 
-/// Who reads what, as the services have it.
-const READS: [(&str, &[Aggregate]); 4] = [
-    ("order", &[Aggregate::Inventory, Aggregate::Payment, Aggregate::Shipping, Aggregate::Product]),
-    ("inventory", &[Aggregate::Order, Aggregate::Shipping]),
-    ("payment", &[Aggregate::Order, Aggregate::Inventory]),
-    ("shipping", &[Aggregate::Order, Aggregate::Inventory, Aggregate::Payment]),
-];
-
 /// How many records all groups have still to do.
 pub(crate) async fn lag(suite: &Suite) -> anyhow::Result<u64> {
     let mut lag = 0;
-    for (service, reads) in READS {
-        let topics: Vec<String> = reads.iter().map(|it| topics::name(&suite.prefix, it.name())).collect();
+    for service in SERVICES {
+        let topics: Vec<String> =
+            audit::reads(service).iter().map(|it| topics::name(&suite.prefix, it.name())).collect();
         let group = topics::name(&suite.prefix, service);
         for it in suite.ground.bus.progress(&group, &topics).await? {
             lag += (it.end - it.committed.unwrap_or(0)).max(0).unsigned_abs();

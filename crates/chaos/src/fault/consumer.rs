@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use bus::topics;
 use tokio::time::sleep;
 
@@ -18,7 +18,8 @@ fn group(suite: &Suite, service: Service) -> String {
 /// The group forgets its offsets, so that everything is read again from the first record.
 pub(super) async fn rewind(suite: &Suite, service: Service) -> anyhow::Result<String> {
     let (name, group) = (format!("{service}-1"), group(suite, service));
-    let topic = topics::name(&suite.prefix, "order");
+    let reads = audit::reads(service).first().context("it reads nothing")?;
+    let topic = topics::name(&suite.prefix, reads.name());
     let before = suite.ground.bus.progress(&group, std::slice::from_ref(&topic)).await?;
     let before: i64 = before.iter().filter_map(|it| it.committed).sum();
     suite.terminate(&name).await?;
