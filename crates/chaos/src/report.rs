@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 use serde::Serialize;
 
 use crate::{
+    run::Wanted,
     suite::Exit,
     watch::{Counted, Sample},
 };
@@ -75,8 +76,36 @@ pub struct Figures {
 }
 
 impl Report {
+    pub(crate) fn new(
+        wanted: &Wanted,
+        (began_at, took_ms): (String, u64),
+        faults: Vec<Struck>,
+        first: Option<First>,
+    ) -> Self {
+        Self {
+            seed: wanted.seed,
+            began_at,
+            took_ms,
+            rate: wanted.rate,
+            mutant: wanted.mutant.clone(),
+            faults,
+            left_out: wanted.left_out.clone(),
+            figures: Figures::default(),
+            samples: Vec::new(),
+            first,
+            audit: None,
+            failures: Vec::new(),
+        }
+    }
+
     pub fn passed(&self) -> bool {
         self.failures.is_empty()
+    }
+}
+
+impl Struck {
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failure.is_some()
     }
 }
 
