@@ -88,7 +88,7 @@ pub async fn run(ground: Arc<Ground>, wanted: &Wanted, tell: Tell<'_>) -> anyhow
     // The last half second is counted too.
     sleep(Duration::from_millis(600)).await;
     report.samples = watch.samples();
-    report.figures = figures(&suite, &tally, &watch, report.figures.rest_ms).await?;
+    report.figures = figures(&suite, &tally, &watch, &report).await?;
     judge(&mut report, &tally);
     drop(watch);
     suite.clear().await?;

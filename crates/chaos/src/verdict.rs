@@ -79,8 +79,10 @@ pub(crate) async fn figures(
     suite: &Suite,
     tally: &Tally,
     watch: &Watch,
-    rest_ms: Option<u64>,
+    report: &Report,
 ) -> anyhow::Result<Figures> {
+    let (rest_ms, foreign) =
+        (report.figures.rest_ms, report.audit.as_ref().map_or(0, |it| it.ignored_records));
     let ends = "select coalesce(cancel_reason, status), count(*) from order_view group by 1";
     let rows = sqlx::query(ends).fetch_all(&suite.pools["order"]).await?;
     let ended = rows.iter().map(|row| (row.get(0), row.get::<i64, _>(1).unsigned_abs()));
@@ -98,12 +100,32 @@ pub(crate) async fn figures(
         accepted: tally.accepted.len() as u64,
         ended: ended.collect(),
         counted: watch.counted(),
+        published_again: published_again(suite, foreign).await?,
         client_errors: errors,
         cancels: tally.cancelled_with().into_iter().map(|(status, count)| (status, count as u64)).collect(),
         latency_ms: [("p50", ms(latency.p50)), ("p99", ms(latency.p99)), ("max", ms(latency.max))].into(),
         exits: suite.exits().await,
         rest_ms,
     })
+}
+
+/// What is on the topics more than the aggregates have counted, less what others have put there.
+async fn published_again(suite: &Suite, foreign: u64) -> anyhow::Result<u64> {
+    let topics = suite.ground.bus.topics(&suite.prefix).await?;
+    let events = topics.iter().filter(|it| !it.name.ends_with(".dead"));
+    let there: i64 = events.flat_map(|it| &it.partitions).map(|it| it.high).sum();
+    let mut counted = foreign.cast_signed();
+    for (service, sum) in [
+        ("order", "select sum(sequence)::bigint from order_view"),
+        ("inventory", "select sum(sequence)::bigint from reservation"),
+        ("inventory", "select sum(sequence)::bigint from product"),
+        ("payment", "select sum(sequence)::bigint from payment"),
+        ("shipping", "select sum(sequence)::bigint from shipment"),
+    ] {
+        let sum: Option<i64> = sqlx::query_scalar(sum).fetch_one(&suite.pools[service]).await?;
+        counted += sum.unwrap_or(0);
+    }
+    Ok((there - counted).max(0).unsigned_abs())
 }
 
 /// Orders that were accepted and are not there, and what else the clients alone can know.
