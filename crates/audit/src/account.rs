@@ -86,7 +86,8 @@ pub async fn account(sources: &Sources, order: Uuid) -> anyhow::Result<Account> 
         .context("looking at the order")?;
     let standing = row.map(|it| {
         let status: &str = it.try_get("status")?;
-        let status = Status::deserialize(serde::de::value::StrDeserializer::<serde::de::value::Error>::new(status))?;
+        let status =
+            Status::deserialize(serde::de::value::StrDeserializer::<serde::de::value::Error>::new(status))?;
         anyhow::Ok(Standing { status, cancelling: it.try_get("cancelling")? })
     });
     Ok(Account { order: standing.transpose()?, payment: payment.transpose()?, intents })

@@ -42,7 +42,8 @@ impl BaseUrl {
 
     /// Whether it says more than where.
     pub(crate) fn is_on_this_machine(&self) -> bool {
-        let host = Url::parse(&self.0).ok().and_then(|it| it.host_str().map(str::to_owned)).unwrap_or_default();
+        let host =
+            Url::parse(&self.0).ok().and_then(|it| it.host_str().map(str::to_owned)).unwrap_or_default();
         let ip = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
         host == "localhost" || ip.is_ok_and(|it| it.is_loopback())
     }

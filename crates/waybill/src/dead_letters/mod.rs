@@ -52,7 +52,8 @@ pub(crate) enum Service {
 }
 
 impl Service {
-    pub(crate) const ALL: [Service; 4] = [Service::Order, Service::Inventory, Service::Payment, Service::Shipping];
+    pub(crate) const ALL: [Service; 4] =
+        [Service::Order, Service::Inventory, Service::Payment, Service::Shipping];
 
     pub(crate) fn name(self) -> &'static str {
         match self {

@@ -56,7 +56,9 @@ pub(super) fn of_finding(kind: Kind) -> &'static str {
         Kind::Failing => {
             "it is asked again by itself until there is an answer: see what keeps the provider from giving one"
         }
-        Kind::Relay => "it is published as soon as the service's relay gets on: see its `/readyz` and Kafka's",
+        Kind::Relay => {
+            "it is published as soon as the service's relay gets on: see its `/readyz` and Kafka's"
+        }
         Kind::Consumer => "it is read as soon as the service gets on: see whether it runs, and its `/readyz`",
         Kind::Parked => "see `waybill dead-letters list`",
     }

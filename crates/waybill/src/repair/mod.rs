@@ -40,8 +40,6 @@ pub(crate) struct Repair {
     /// The order service.
     #[arg(long, env, value_name = "URL", default_value = "http://127.0.0.1:8080")]
     order_url: BaseUrl,
-    #[command(flatten)]
-    desks: Desks,
     /// The secret key that the provider knows us by. On this machine it is the stand-in's unless it is given.
     #[arg(long, env, hide_env_values = true, value_name = "KEY")]
     provider_api_key: Option<String>,
@@ -60,6 +58,8 @@ pub(crate) struct Repair {
     /// Who does it, for the record.
     #[arg(long, env = "USER", value_name = "NAME", value_parser = actor)]
     actor: Option<String>,
+    #[command(flatten)]
+    desks: Desks,
 }
 
 /// The default key of the stand-in, which protects nothing.
@@ -142,10 +142,12 @@ impl Repair {
         if !plan.proposals.iter().any(|it| it.command.is_of_the_provider()) {
             return Ok(None);
         }
-        let given = [&self.provider_api_key, &self.psp_api_key].into_iter().flatten().find(|it| !it.is_empty());
+        let given =
+            [&self.provider_api_key, &self.psp_api_key].into_iter().flatten().find(|it| !it.is_empty());
         let stand_in = || self.places.provider().is_on_this_machine().then_some(STAND_IN_KEY);
         let key = given.map(String::as_str).or_else(stand_in);
-        let missing = || Misused("PROVIDER_API_KEY is not set, and the provider is not on this machine".into());
+        let missing =
+            || Misused("PROVIDER_API_KEY is not set, and the provider is not on this machine".into());
         Ok(Some(key.ok_or_else(missing)?))
     }
 }
@@ -177,7 +179,10 @@ fn clean(report: &Report) -> &'static str {
 fn say_left(left: &Report) {
     say!("");
     let violated = left.violations.iter().map(|it| {
-        let order = it.order_id.map(|id| format!(" order {id}")).or_else(|| it.sku.clone().map(|it| format!(" {it}")));
+        let order = it
+            .order_id
+            .map(|id| format!(" order {id}"))
+            .or_else(|| it.sku.clone().map(|it| format!(" {it}")));
         format!("{}{}: {}", it.law.name(), order.unwrap_or_default(), it.text)
     });
     violated.for_each(|it| say!("left: {}", tame(&it)));

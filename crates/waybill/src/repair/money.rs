@@ -50,8 +50,10 @@ pub(super) fn surplus<'a>(
         {
             Ok(others(own))
         }
-        _ => Err("which of the intents is the order's own is not known: the one that payment knows is not in \
-                  the provider's ledger"),
+        _ => {
+            Err("which of the intents is the order's own is not known: the one that payment knows is not in \
+                  the provider's ledger")
+        }
     }
 }
 
@@ -61,5 +63,11 @@ fn intents<'a>(
     why: &'static str,
 ) -> Vec<Surplus<'a>> {
     let left = |it: &&Intent| it.net() > 0 || it.held() > 0;
-    account.intents.iter().filter(|it| wanted(it)).filter(left).map(|intent| Surplus { intent, why }).collect()
+    account
+        .intents
+        .iter()
+        .filter(|it| wanted(it))
+        .filter(left)
+        .map(|intent| Surplus { intent, why })
+        .collect()
 }

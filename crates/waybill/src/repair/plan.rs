@@ -151,14 +151,18 @@ impl Plan {
         let fold = wrong.of(&[Law::Fold]);
         let money = wrong.of(&money::LAWS);
         let standing = wrong.stands();
-        for law in Law::ALL.into_iter().filter(|it| {
-            ![Law::Fold, Law::Ends].contains(it) && !money::LAWS.contains(it)
-        }) {
+        for law in Law::ALL
+            .into_iter()
+            .filter(|it| ![Law::Fold, Law::Ends].contains(it) && !money::LAWS.contains(it))
+        {
             self.give_up(wrong.of(&[law]), advice::of_law(law));
         }
         if !fold.is_empty() {
             // What its row says is not to be relied on.
-            self.give_up([money, standing].concat(), "first its row in the read model: look again after that");
+            self.give_up(
+                [money, standing].concat(),
+                "first its row in the read model: look again after that",
+            );
             return match is_stale {
                 true => self.proposals.push(refold(id, fold, targets)),
                 false => self.give_up(fold, advice::of_law(Law::Fold)),
