@@ -125,14 +125,22 @@ fn the_intent_that_payment_knows_is_given_back_for_a_cancelled_order_alone() {
     let own = [intent("pi_own", 1999, 1999, 0)];
     let knows = |holds| Some((holds, "pi_own"));
     let cancelled = |holds| account(Status::Cancelled, knows(holds), &own);
-    check(&report(&[Law::Cancelled], vec![]), cancelled(Holds::Money), &expect![[r#"
+    check(
+        &report(&[Law::Cancelled], vec![]),
+        cancelled(Holds::Money),
+        &expect![[r#"
         cancelled order 7: it is so
           POST http://127.0.0.1:8084/v1/refunds {"amount":"1999","metadata[order_id]":"7","payment_intent":"pi_own"} (Idempotency-Key: waybill-repair-refund-pi_own-1999)
-    "#]]);
-    check(&report(&[Law::Ends], vec![]), cancelled(Holds::Money), &expect![[r#"
+    "#]],
+    );
+    check(
+        &report(&[Law::Ends], vec![]),
+        cancelled(Holds::Money),
+        &expect![[r#"
         ends order 7: it is so
           POST http://127.0.0.1:8084/v1/refunds {"amount":"1999","metadata[order_id]":"7","payment_intent":"pi_own"} (Idempotency-Key: waybill-repair-refund-pi_own-1999)
-    "#]]);
+    "#]],
+    );
     check(
         &report(&[Law::Provider], vec![]),
         cancelled(Holds::NoMore),
