@@ -9,6 +9,7 @@ pub enum Law {
     Amounts,
     Published,
     Sequence,
+    Consumed,
     Caused,
     Provider,
     ChargedOnce,
@@ -23,12 +24,13 @@ pub enum Law {
 
 impl Law {
     /// In the order in which they are reported.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Stock,
         Self::Fold,
         Self::Amounts,
         Self::Published,
         Self::Sequence,
+        Self::Consumed,
         Self::Caused,
         Self::Provider,
         Self::ChargedOnce,
@@ -49,6 +51,7 @@ impl Law {
             Self::Amounts => "amounts",
             Self::Published => "published",
             Self::Sequence => "sequence",
+            Self::Consumed => "consumed",
             Self::Caused => "caused",
             Self::Provider => "provider",
             Self::ChargedOnce => "charged-once",
@@ -72,6 +75,9 @@ impl Law {
             Self::Published => "what a row has counted is on the topic or in the outbox",
             Self::Sequence => {
                 "first occurrences of a key are 1, 2, 3, ..; a number is one event, which was written"
+            }
+            Self::Consumed => {
+                "what a service handles and has read past is in its inbox or among its dead letters"
             }
             Self::Caused => {
                 "confirmed: authorised and reserved; paid: captured; shipped: captured and stock kept"

@@ -7,13 +7,17 @@
 //! 2. *Outbox and topics*: first the snapshots with the aggregates' counters and the outboxes, then the topics' ends,
 //!    then the topics up to there. Whatever is counted and no longer in the outbox was on the topic before the ends
 //!    were read. What the topic has beyond the counters must be covered by a later look at them.
-//! 3. *Across services* facts are only added to, and effects are looked at before their causes: order, shipping,
+//! 3. *Topics and inboxes*: before everything else the groups' committed offsets. An offset is stored after the commit
+//!    that puts the event's id into the inbox, so what lies before it is there in any later look, or a dead letter. What
+//!    a service handles its own decider says, not its inbox: one that is never written is found too. Ids of days that
+//!    an inbox has dropped are not asked for.
+//! 4. *Across services* facts are only added to, and effects are looked at before their causes: order, shipping,
 //!    payment, inventory, ledger. What an early look shows must have its cause in a later one.
-//! 4. *The end* of an order that has settled is told to the others by what is committed already, yet maybe unread. An
+//! 5. *The end* of an order that has settled is told to the others by what is committed already, yet maybe unread. An
 //!    order that does not fit is a suspect. Marks are set: all that is in the outboxes is published, and all that is
 //!    then on the topics is read by every group. Once they are passed the suspects alone are looked at again, and what
 //!    is wrong still is a violation. Marks that are not passed in time are a finding, and no suspect is judged.
-//! 5. *An order stands still* if it is the same before the marks and after them and no service has anything for it:
+//! 6. *An order stands still* if it is the same before the marks and after them and no service has anything for it:
 //!    nothing to publish or to ask, no deadline, no carrier to wait for. Whatever happens leaves a higher count or
 //!    something to do in the look that follows. Parked dead letters explain it, and are a finding.
 //!
@@ -29,6 +33,7 @@ mod law;
 mod ledger;
 mod look;
 mod marks;
+mod readers;
 mod report;
 mod seen;
 mod topic;
@@ -48,11 +53,11 @@ pub use self::{
     account::{Account, Holds, Payment, Standing, account},
     law::Law,
     ledger::Intent,
-    marks::reads,
+    readers::reads,
     report::{Checked, Finding, Kind, MOST, Report, Violation},
     topic::History,
 };
-use self::{look::Look, report::Verdicts};
+use self::{look::Look, report::Verdicts, topic::ReadPast};
 
 /// How every idempotency key begins under which a repair gives money back. An intent that is not payment's own and was
 /// given back in full so is no longer held against the order.
@@ -96,9 +101,10 @@ impl Sources {
 pub async fn audit(sources: &Sources, options: &Options) -> anyhow::Result<Report> {
     let begun = Instant::now();
     let mut verdicts = Verdicts::default();
+    let past = ReadPast::look(sources).await?;
     let first = Look::take(sources, None, &mut verdicts).await?;
     verdict::at_once(&first, &mut verdicts);
-    topic::check(sources, &first, &mut verdicts).await?;
+    topic::check(sources, &past, &first, &mut verdicts).await?;
     let late = marks::pass(sources, options.patience).await?;
     let in_flight = verdict::again(sources, &first, late.is_empty(), &mut verdicts).await?;
     findings::find(sources, &mut verdicts).await?;

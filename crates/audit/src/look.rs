@@ -1,4 +1,5 @@
-//! A look at the four databases, each in one snapshot, and at the provider's ledger: effects before causes.
+//! A look at the four databases and at the provider's ledger: effects before causes. Each database is looked at in one
+//! snapshot, but for the orders: their events are many, and are folded page by page, each in a snapshot of its own.
 
 mod fold;
 mod stock;
@@ -86,14 +87,30 @@ impl Look {
         wanted: Wanted<'_>,
         verdicts: &mut Verdicts,
     ) -> anyhow::Result<()> {
-        let mut tx = snapshot(sources.database("order")?).await?;
-        self.as_of = Some(sqlx::query_scalar("select clock_timestamp()").fetch_one(&mut *tx).await?);
-        fold::read(&mut tx, wanted, &mut self.orders, verdicts).await?;
-        if wanted.is_none() {
-            verdicts.check(Law::Fold, self.orders.len() as u64);
+        let pool = sources.database("order")?;
+        self.as_of = Some(sqlx::query_scalar("select clock_timestamp()").fetch_one(pool).await?);
+        match wanted {
+            None => {
+                let mut from = Some(Uuid::nil());
+                while let Some(first) = from {
+                    from = fold::page(&mut snapshot(pool).await?, first, &mut self.orders, verdicts).await?;
+                }
+                verdicts.check(Law::Fold, self.orders.len() as u64);
+            }
+            // Whether something is to be done for an order is seen together with it: if it was done since, the
+            // order would look as it did before.
+            Some(ids) => {
+                for ids in ids.chunks(fold::PAGE) {
+                    let mut tx = snapshot(pool).await?;
+                    fold::some(&mut tx, ids, &mut self.orders, verdicts).await?;
+                    self.engine(&mut tx, Some(ids)).await?;
+                }
+            }
         }
+        let mut tx = snapshot(pool).await?;
         self.prices = stock::prices(&mut tx).await?;
-        self.engine(&mut tx, wanted).await
+        // After the counters: what one of them counts and is no more in the outbox, the log has.
+        if wanted.is_none() { self.engine(&mut tx, None).await } else { Ok(()) }
     }
 
     async fn shipping(&mut self, sources: &Sources, wanted: Wanted<'_>) -> anyhow::Result<()> {

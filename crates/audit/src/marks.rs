@@ -11,23 +11,11 @@ use events::Aggregate;
 use tokio::time::sleep;
 
 use crate::{
-    SERVICES, Sources,
+    SERVICES, Sources, reads,
     report::{Finding, Kind},
 };
 
 const PAUSE: Duration = Duration::from_millis(100);
-
-/// The topics that a service consumes.
-pub fn reads(service: &str) -> &'static [Aggregate] {
-    use Aggregate as A;
-    match service {
-        "order" => &[A::Inventory, A::Payment, A::Shipping, A::Product],
-        "inventory" => &[A::Order, A::Shipping],
-        "payment" => &[A::Order, A::Inventory],
-        "shipping" => &[A::Order, A::Payment, A::Inventory],
-        _ => &[],
-    }
-}
 
 /// Waits until all that is committed now has been published, and what was published by then has been read by every
 /// service; each for as long as `patience`. Who keeps it waiting is told.
@@ -75,7 +63,8 @@ fn relay(service: &str, count: i64, stands: bool) -> Finding {
     Finding { kind: Kind::Relay, service: service.to_owned(), key: None, text }
 }
 
-async fn progress(sources: &Sources, service: &str) -> anyhow::Result<Vec<Progress>> {
+/// How far a service has read of each partition that it consumes.
+pub(crate) async fn progress(sources: &Sources, service: &str) -> anyhow::Result<Vec<Progress>> {
     let name = |it: &Aggregate| topics::name(&sources.topic_prefix, it.name());
     let read: Vec<String> = reads(service).iter().map(name).collect();
     let progress = sources.bus.progress(&topics::name(&sources.topic_prefix, service), &read).await;

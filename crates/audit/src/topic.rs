@@ -1,16 +1,18 @@
 //! What is on the topics, against what the rows of the aggregates have counted and what waits in the outboxes.
 
+mod consumed;
 mod history;
 mod read;
 
 use std::collections::{BTreeMap, HashMap};
 
 use anyhow::Context;
-use bus::{TopicInfo, topics};
+use bus::{Received, TopicInfo, topics};
 use events::Aggregate;
 use sqlx::Row;
 use uuid::Uuid;
 
+pub(crate) use self::consumed::ReadPast;
 pub use self::history::History;
 pub(crate) use self::history::{Key, Numbered};
 use self::read::OnTopic;
@@ -33,7 +35,12 @@ pub(crate) fn service(aggregate: Aggregate) -> &'static str {
 
 /// Reads the topics as far as they go now, one after the other, so that one of them is in memory. To be called after
 /// `look`: what its counters count and its outboxes have no more, the log has acknowledged before.
-pub(crate) async fn check(sources: &Sources, look: &Look, verdicts: &mut Verdicts) -> anyhow::Result<()> {
+pub(crate) async fn check(
+    sources: &Sources,
+    past: &ReadPast,
+    look: &Look,
+    verdicts: &mut Verdicts,
+) -> anyhow::Result<()> {
     let infos = sources.bus.topics(&topics::name(&sources.topic_prefix, "")).await;
     let infos = infos.context("looking at the topics")?;
     for aggregate in Aggregate::ALL {
@@ -41,7 +48,7 @@ pub(crate) async fn check(sources: &Sources, look: &Look, verdicts: &mut Verdict
         let info = infos.iter().find(|it| it.name == name);
         let info = info.with_context(|| format!("there is no topic {name}"))?;
         let counters = counters(look, aggregate);
-        let read = read::read(&sources.bus, info, aggregate, &counters, verdicts).await;
+        let read = read::read(sources, past, info, aggregate, &counters, verdicts).await;
         let read = read.with_context(|| format!("reading {name}"))?;
         published(aggregate, info, &counters, &read, look, verdicts);
         written(sources, aggregate, read, verdicts).await?;
@@ -163,6 +170,13 @@ async fn later<'k>(
         }
     }
     Ok(later)
+}
+
+/// A record as violations tell it: where it is, and what.
+fn told(record: &Received, name: &str, id: Option<Uuid>) -> String {
+    let Received { topic, partition, offset, .. } = record;
+    let id = id.map_or("unreadable".to_owned(), |it| it.to_string());
+    format!("{topic}/{partition}@{offset} {name} {id}")
 }
 
 impl Key {

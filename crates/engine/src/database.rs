@@ -101,11 +101,12 @@ impl Link {
         Self { options, connection: None }
     }
 
-    /// The open connection, or a new one; at most 5 s of trying.
+    /// The open connection, or a new one. The time for that is ample: one that is given up is begun anew, and on a
+    /// busy machine none would ever be done.
     pub(crate) async fn get(&mut self) -> sqlx::Result<&mut PgConnection> {
         if self.connection.is_none() {
             let connect = PgConnection::connect_with(&self.options);
-            let connected = tokio::time::timeout(Duration::from_secs(5), connect).await;
+            let connected = tokio::time::timeout(ANSWER, connect).await;
             self.connection = Some(connected.map_err(|_| sqlx::Error::PoolTimedOut)??);
         }
         match &mut self.connection {

@@ -40,9 +40,14 @@ impl<D: Decider> Clone for Api<D> {
     }
 }
 
-/// Connections for HTTP reads, effects and housekeeping. Consumers, commands and relay have one of their own
-/// each, so that none of them waits for another's.
-const POOL: u32 = 8;
+/// Connections for HTTP reads, and as many for what the engine is not in a hurry about. Consumers, commands and relay
+/// have one of their own each, so that none of them waits for another's.
+const POOL: u32 = 4;
+/// Whoever reads over HTTP is told soon that the database is not there.
+const READ: Duration = Duration::from_secs(2);
+/// To open a connection takes several answers and some computing, which may take long on a busy machine. One that is
+/// given up is begun anew: were this too short, the service would never begin.
+const CONNECT: Duration = Duration::from_secs(10);
 
 /// Runs a service on `bus` until `shutdown`.
 ///
@@ -65,11 +70,14 @@ where
         None => None,
     };
     let options = engine::connect_options(&config.database_url, D::SERVICE).context("DATABASE_URL")?;
-    let pool = PgPoolOptions::new()
-        .max_connections(POOL)
-        .acquire_timeout(Duration::from_secs(2))
-        .after_release(|connection, _| Box::pin(engine::is_answering(connection)))
-        .connect_lazy_with(options.clone());
+    let pool = |patience| {
+        PgPoolOptions::new()
+            .max_connections(POOL)
+            .acquire_timeout(patience)
+            .after_release(|connection, _| Box::pin(engine::is_answering(connection)))
+            .connect_lazy_with(options.clone())
+    };
+    let (reads, pool) = (pool(READ), pool(CONNECT));
     let (traced, auto_redrive) = (telemetry::traced(), config.auto_redrive());
     let engine = Engine::new(
         parts.decider,
@@ -90,7 +98,7 @@ where
         },
     );
     let readiness = readiness(&engine.health());
-    let api = Api { commands: engine.commands(), pool: pool.clone() };
+    let api = Api { commands: engine.commands(), pool: reads };
     let operator = parts.operator.map(|it| it(api.clone())).unwrap_or_default();
     let routes = (parts.routes)(api);
     let mut tasks = Tasks::new(shutdown);

@@ -28,7 +28,7 @@ pub(crate) struct Audit {
     /// Print the report as JSON, in one line.
     #[arg(long)]
     json: bool,
-    /// Go on until Ctrl-C; the exit code is that of the last look.
+    /// Go on until Ctrl-C; the exit code is that of the last look that came to its end.
     #[arg(long)]
     watch: bool,
     /// The pause between two looks: `10s`, `500ms`, `2m`.
@@ -129,19 +129,21 @@ impl Places {
 pub(crate) async fn run(audit: Audit) -> anyhow::Result<()> {
     let mut stops = Stops::new()?;
     let sources = audit.places.sources(&Client::new()?).map_err(Unseen)?;
-    let mut outcome = once(&sources, &audit, &mut stops).await?;
-    while audit.watch && outcome.is_some() {
-        let ended = outcome.unwrap_or(Ok(()));
+    let mut last = Err(Unseen(anyhow::anyhow!("interrupted")).into());
+    while let Some(ended) = once(&sources, &audit, &mut stops).await? {
+        if !audit.watch {
+            return ended;
+        }
         if let Err(error) = &ended {
             eprintln!("waybill: {error:#}");
         }
+        last = ended;
         tokio::select! {
-            () = stops.next() => return ended,
+            () = stops.next() => break,
             () = sleep(audit.every) => {}
         }
-        outcome = once(&sources, &audit, &mut stops).await?;
     }
-    outcome.unwrap_or(Ok(()))
+    last
 }
 
 /// One look and what it comes to; `None`: interrupted.

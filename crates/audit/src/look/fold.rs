@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 
 use events::Timestamp;
-use futures::TryStreamExt;
+use futures::{TryStreamExt, stream::BoxStream};
 use order::{Order, OrderEvent, OrderView};
 use serde::Serialize;
 use serde_json::Value;
 use sqlx::{Row, postgres::PgRow};
 use uuid::Uuid;
 
-use super::{Snapshot, Wanted, count};
+use super::{Snapshot, count};
 use crate::{
     law::Law,
     report::{Subject, Verdicts},
@@ -30,24 +30,50 @@ macro_rules! columns {
     };
 }
 
-const ALL: &str = columns!("from order_event e full join order_view v using (order_id)");
+const RANGE: &str = columns!(
+    "from (select * from order_event where order_id between $1 and $2) e
+         full join (select * from order_view where order_id between $1 and $2) v using (order_id)"
+);
 const SOME: &str = columns!(
     "from unnest($1::uuid[]) it (order_id) left join order_event e using (order_id)
          left join order_view v using (order_id)"
 );
 
-/// Folds one order after the other, and keeps of each what the laws need.
-pub(super) async fn read(
+/// So many orders are read in one snapshot: it holds back vacuum for as long as it lasts.
+pub(super) const PAGE: usize = 500;
+
+/// Folds a page of all orders, from this id on; returns where the next page begins.
+pub(super) async fn page(
     tx: &mut Snapshot,
-    wanted: Wanted<'_>,
+    from: Uuid,
+    orders: &mut HashMap<Uuid, Seen>,
+    verdicts: &mut Verdicts,
+) -> anyhow::Result<Option<Uuid>> {
+    let last = "select order_id from order_view where order_id >= $1 order by order_id limit 1 offset $2";
+    let last: Option<Uuid> =
+        sqlx::query_scalar(last).bind(from).bind(PAGE as i64 - 1).fetch_optional(&mut **tx).await?;
+    // The last page takes what there are events of and no row.
+    let rows = sqlx::query(RANGE).bind(from).bind(last.unwrap_or(Uuid::max()));
+    fold(rows.fetch(&mut **tx), orders, verdicts).await?;
+    Ok(last.and_then(|it| it.as_u128().checked_add(1)).map(Uuid::from_u128))
+}
+
+/// Folds these orders.
+pub(super) async fn some(
+    tx: &mut Snapshot,
+    ids: &[Uuid],
     orders: &mut HashMap<Uuid, Seen>,
     verdicts: &mut Verdicts,
 ) -> anyhow::Result<()> {
-    let query = match wanted {
-        None => sqlx::query(ALL),
-        Some(ids) => sqlx::query(SOME).bind(ids),
-    };
-    let mut rows = query.fetch(&mut **tx);
+    fold(sqlx::query(SOME).bind(ids).fetch(&mut **tx), orders, verdicts).await
+}
+
+/// Folds one order after the other, and keeps of each what the laws need.
+async fn fold(
+    mut rows: BoxStream<'_, sqlx::Result<PgRow>>,
+    orders: &mut HashMap<Uuid, Seen>,
+    verdicts: &mut Verdicts,
+) -> anyhow::Result<()> {
     let mut folding: Option<Folding> = None;
     while let Some(row) = rows.try_next().await? {
         let id = row.try_get("order_id")?;

@@ -4,17 +4,19 @@ use std::{
 };
 
 use anyhow::Context;
-use bus::{Bus, Envelope, Received, TopicInfo};
+use bus::{Envelope, Received, TopicInfo};
 use events::Aggregate;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::{Counters, History, Key, service};
-use crate::{law::Law, report::Verdicts};
+use super::{Counters, History, Key, ReadPast, service, told};
+use crate::{Sources, law::Law, report::Verdicts};
 
 /// For how long a record that is on the topic is waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
 const BATCH: usize = 5_000;
+/// Each batch is looked for in the inboxes: the fewer, the better.
+const GATHER: Duration = Duration::from_millis(5);
 
 /// What a topic holds.
 #[derive(Default)]
@@ -24,9 +26,10 @@ pub(super) struct OnTopic {
     pub(super) beyond: BTreeMap<Key, (i64, String)>,
 }
 
-/// Reads a topic up to the ends in `info`.
+/// Reads a topic up to the ends in `info`; what the services have read `past` lies before them.
 pub(super) async fn read(
-    bus: &Bus,
+    sources: &Sources,
+    past: &ReadPast,
     info: &TopicInfo,
     aggregate: Aggregate,
     counters: &Counters,
@@ -37,10 +40,12 @@ pub(super) async fn read(
     let from: Vec<_> = info.partitions.iter().map(|it| (info.name.as_str(), it.id, it.low)).collect();
     let cut = aggregate == Aggregate::Product || info.partitions.iter().any(|it| it.low > 0);
     let mut on_topic = OnTopic::default();
-    let mut reader = bus.reader(&from)?;
+    let mut reader = sources.bus.reader(&from)?;
     while !left.is_empty() {
-        let polled = timeout(PATIENCE, reader.poll(BATCH, Duration::ZERO)).await;
-        for record in polled.context("no record comes")?? {
+        let polled = timeout(PATIENCE, reader.poll(BATCH, GATHER)).await;
+        let records = polled.context("no record comes")??;
+        past.check(sources, aggregate, &records, verdicts).await?;
+        for record in records {
             let Some(high) = left.get(&record.partition).copied() else { continue };
             if record.offset < high {
                 on_topic.take(&record, aggregate, cut, counters, verdicts);
@@ -67,10 +72,7 @@ impl OnTopic {
             verdicts.ignored_records += 1;
             return;
         };
-        let position = || {
-            let Received { topic, partition, offset, .. } = record;
-            format!("{topic}/{partition}@{offset} {name} {id} sequence {sequence}")
-        };
+        let position = || format!("{} sequence {sequence}", told(record, &name, Some(id)));
         if sequence > counters.get(&key).copied().unwrap_or(0) {
             let last = self.beyond.entry(key.clone()).or_default();
             if sequence > last.0 {

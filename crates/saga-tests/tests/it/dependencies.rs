@@ -17,7 +17,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("inventory", &["bus", "engine", "events", "service"]),
     ("payment", &["bus", "engine", "events", "service"]),
     ("shipping", &["bus", "engine", "events", "service"]),
-    ("audit", &["bus", "events", "order"]),
+    ("audit", &["bus", "engine", "events", "inventory", "order", "payment", "shipping"]),
     ("chaos", &["audit", "bus", "events", "load", "local", "report"]),
     ("psp", &[]),
     ("local", &[]),

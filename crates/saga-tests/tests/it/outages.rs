@@ -2,13 +2,18 @@
 
 use std::time::{Duration, Instant};
 
+use bus::Bus;
+use clap::Parser as _;
 use load::{Load, PLAIN, Pace};
+use local::Proxy;
 use saga_tests::{
     Processes,
     processes::{PROVIDER, Setup},
 };
-use testkit::eventually;
+use sqlx::{ConnectOptions as _, Connection as _, PgConnection, PgPool};
+use testkit::{TestDatabase, eventually};
 use tokio::{net::TcpStream, time::sleep};
+use tokio_util::sync::CancellationToken;
 
 use crate::{PATIENCE, all_have_ended, setting};
 
@@ -116,4 +121,44 @@ async fn orders_are_accepted_without_the_broker_and_complete_afterwards() {
     assert!(ended - serves < outage + PATIENCE, "catching up takes {:.1?}", ended - serves);
     suite.finish().await;
     kafka.stop().await.expect("the broker stops");
+}
+
+/// Each answer of the database takes so long that several of them, which a connection takes, are more than a reader
+/// waits for. Whoever gave up then would begin anew, and never be done.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_begins_though_a_connection_takes_long() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let database = TestDatabase::create_owned().await;
+    let pool = PgPool::connect(database.url()).await.expect("a database");
+    let options = pool.connect_options();
+    let proxy = Proxy::start(options.get_port()).await.expect("a proxy");
+    let url = options.as_ref().clone().port(proxy.port()).to_url_lossy().to_string();
+    proxy.delay(Duration::from_millis(400));
+    let connecting = Instant::now();
+    PgConnection::connect(&url).await.expect("a connection").close().await.expect("closed");
+    assert!(connecting.elapsed() > Duration::from_secs(2), "only {:?}", connecting.elapsed());
+
+    let (http, stop) = (testkit::free_addr().to_string(), CancellationToken::new());
+    let args = ["shipping", "--database-url", &url, "--http-addr", &http];
+    let service =
+        tokio::spawn(shipping::run_on(Bus::memory(), shipping::Config::parse_from(args), stop.clone()));
+    eventually(PATIENCE, "it has asked something", async || {
+        let asked = "select count(*) from pg_stat_activity
+            where datname = current_database() and application_name = 'shipping' and query <> ''";
+        match sqlx::query_scalar(asked).fetch_one(&pool).await {
+            Ok(0_i64) => Err("nothing".to_owned()),
+            asked => asked.map_err(|error| error.to_string()),
+        }
+    })
+    .await;
+    proxy.heal();
+    eventually(PATIENCE, "its tables are there", async || {
+        sqlx::query("select from shipment").execute(&pool).await.map_err(|error| error.to_string())
+    })
+    .await;
+
+    stop.cancel();
+    service.await.expect("no panic").expect("a clean stop");
+    pool.close().await;
+    database.close().await;
 }

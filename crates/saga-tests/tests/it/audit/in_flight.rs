@@ -7,7 +7,7 @@ use testkit::eventually;
 use super::{PATIENCE, Processes, look, under_load};
 use crate::all_have_ended;
 
-async fn at_least(suite: &Processes, count: i64, service: &str, from: &str) {
+pub(super) async fn at_least(suite: &Processes, count: i64, service: &str, from: &str) {
     eventually(PATIENCE, from, async || match suite.count(service, from).await {
         now if now >= count => Ok(()),
         now => Err(format!("{now} of {count}")),
