@@ -24,6 +24,10 @@
 //! A topic that has lost its beginning to retention is judged from where it begins; keys that are wholly gone from it
 //! are counted as forgotten. Of a compacted topic only the last word on a key is expected.
 //!
+//! *What it costs*: an order takes 136 bytes, its events on the topic at hand an id and a number each, and what the
+//! inboxes are asked for nothing. 20,000 orders of all kinds, with 267,000 events looked up in the inboxes: 8 to 11 s on
+//! two cores that had other work (1.2 s of them its own), 180 MB at most, no snapshot longer than 0.3 s; release build.
+//!
 //! **Absent:** writing anything; repairs; a history of audits.
 
 mod findings;
