@@ -1,11 +1,18 @@
 //! The provider's own ledger: who else knows where the money is.
 
-use std::{borrow::Cow, collections::HashMap};
+mod intents;
+
+use std::{
+    borrow::Cow,
+    collections::{BTreeSet, HashMap},
+};
 
 use anyhow::Context;
 use serde::Deserialize;
 use uuid::Uuid;
 
+pub use self::intents::Intent;
+pub(crate) use self::intents::of_order;
 use crate::{
     Sources,
     law::Law,
@@ -56,16 +63,15 @@ pub(crate) async fn read(
     match wanted {
         Some(ids) if ids.len() < FEW => {
             for id in ids {
-                let body = fetch(sources, Some(*id)).await?;
-                enter(&body, |it| it == *id, orders, verdicts)?;
+                enter(sources, &fetch(sources, Some(*id)).await?, |it| it == *id, orders, verdicts).await?;
             }
             Ok(())
         }
         Some(ids) => {
             let ids: std::collections::HashSet<&Uuid> = ids.iter().collect();
-            enter(&fetch(sources, None).await?, |it| ids.contains(&it), orders, verdicts)
+            enter(sources, &fetch(sources, None).await?, |it| ids.contains(&it), orders, verdicts).await
         }
-        None => enter(&fetch(sources, None).await?, |_| true, orders, verdicts),
+        None => enter(sources, &fetch(sources, None).await?, |_| true, orders, verdicts).await,
     }
 }
 
@@ -78,14 +84,19 @@ async fn fetch(sources: &Sources, order: Option<Uuid>) -> anyhow::Result<Vec<u8>
     Ok(answer.await.context("looking at the provider's ledger")?.into())
 }
 
-fn enter(
+async fn enter(
+    sources: &Sources,
     body: &[u8],
     wanted: impl Fn(Uuid) -> bool,
     orders: &mut HashMap<Uuid, Seen>,
     verdicts: &mut Verdicts,
 ) -> anyhow::Result<()> {
     let ledger: Ledger<'_> = serde_json::from_slice(body).context("reading the provider's ledger")?;
+    let repaired: BTreeSet<String> = intents::repaired(sources, &ledger.entries).await?;
     for entry in ledger.entries {
+        if repaired.contains(&*entry.payment_intent) {
+            continue;
+        }
         let Some(id) = entry.order_id.as_deref().and_then(|it| it.parse().ok()) else {
             let text = "the provider's ledger has an entry that names no order".to_owned();
             let subject = Subject::Other(entry.payment_intent.clone().into_owned());

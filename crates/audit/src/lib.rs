@@ -30,6 +30,7 @@
 //!
 //! **Absent:** writing anything; repairs; a history of audits.
 
+mod account;
 mod findings;
 mod judge;
 mod law;
@@ -53,12 +54,18 @@ use events::Timestamp;
 use sqlx::PgPool;
 
 pub use self::{
+    account::{Account, Holds, Payment, Standing, account},
     law::Law,
+    ledger::Intent,
     readers::reads,
     report::{Checked, Finding, Kind, MOST, Report, Violation},
     topic::History,
 };
 use self::{look::Look, report::Verdicts, topic::ReadPast};
+
+/// How every idempotency key begins under which a repair gives money back. An intent that is not payment's own and was
+/// given back in full so is no longer held against the order.
+pub const REPAIR_KEY: &str = "waybill-repair-";
 
 /// The services, each with a database.
 pub const SERVICES: [&str; 4] = ["order", "inventory", "payment", "shipping"];
@@ -121,5 +128,6 @@ pub async fn audit(sources: &Sources, options: &Options) -> anyhow::Result<Repor
         laws: verdicts.laws(),
         violations: verdicts.violations,
         findings: verdicts.findings,
+        stale_rows: verdicts.stale_rows,
     })
 }

@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use events::Timestamp;
 use serde::Serialize;
@@ -26,6 +26,8 @@ pub struct Report {
     pub violations: Vec<Violation>,
     /// At most [`MOST`] of each kind.
     pub findings: Vec<Finding>,
+    /// Orders whose events are whole, and of which the row in the read model alone is wrong.
+    pub stale_rows: BTreeSet<Uuid>,
 }
 
 /// How often a law was checked, and broken.
@@ -91,6 +93,7 @@ pub(crate) struct Verdicts {
     told: HashSet<(Law, String)>,
     pub(crate) violations: Vec<Violation>,
     pub(crate) findings: Vec<Finding>,
+    pub(crate) stale_rows: BTreeSet<Uuid>,
     pub(crate) ignored_records: u64,
     pub(crate) forgotten: u64,
 }

@@ -23,6 +23,7 @@ mod plan;
 mod report;
 mod run;
 mod suite;
+mod verdict;
 mod watch;
 
 pub use fault::{KINDS, Kind};

@@ -59,7 +59,7 @@ pub const MUTANTS: [Mutant; 10] = [
         "the relay reads on from the last id it saw",
         "idle-in-transaction,backend-storm",
     ),
-    mutant("skip-locked-pool", "relays publish side by side", "relay-failover"),
+    mutant("skip-locked-pool", "relays publish side by side", "churn"),
     Mutant {
         cancels: 500,
         ..mutant("past-failed-delivery", "the relay goes on past a refused record of its key", "refusal")

@@ -99,12 +99,19 @@ fn level(samples: &[Sample], of: impl Fn(&Sample) -> Option<u64>) -> Vec<(f64, f
     samples.iter().filter_map(point).collect()
 }
 
-/// By the second, from one look to the next that has seen it.
+/// By the second, over a second or more at a time.
 fn rate(samples: &[Sample], of: impl Fn(&Sample) -> Option<u64>) -> Vec<(f64, f64)> {
-    let seen = level(samples, of);
-    let step = |pair: &[(f64, f64)]| {
-        let [(from, before), (to, after)] = pair else { return None };
-        (to > from).then(|| (*to, (after - before).max(0.0) / (to - from)))
-    };
-    seen.windows(2).filter_map(step).collect()
+    let mut rates = Vec::new();
+    let mut from: Option<(f64, f64)> = None;
+    for (at, count) in level(samples, of) {
+        match from {
+            Some((since, before)) if at - since >= 1.0 => {
+                rates.push((at, (count - before).max(0.0) / (at - since)));
+                from = Some((at, count));
+            }
+            Some(_) => {}
+            None => from = Some((at, count)),
+        }
+    }
+    rates
 }

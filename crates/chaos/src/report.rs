@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 use serde::Serialize;
 
 use crate::{
+    run::Wanted,
     suite::Exit,
     watch::{Counted, Sample},
 };
@@ -63,6 +64,8 @@ pub struct Figures {
     /// Orders by how they have ended; those that have not, by their status.
     pub ended: BTreeMap<String, u64>,
     pub counted: Counted,
+    /// Records on the topics that repeat one that was there before: what relays have published again.
+    pub published_again: u64,
     /// Errors that clients have seen, by kind.
     pub client_errors: BTreeMap<String, u64>,
     /// Answers to repeated requests, and to cancellations by status.
@@ -75,8 +78,36 @@ pub struct Figures {
 }
 
 impl Report {
+    pub(crate) fn new(
+        wanted: &Wanted,
+        (began_at, took_ms): (String, u64),
+        faults: Vec<Struck>,
+        first: Option<First>,
+    ) -> Self {
+        Self {
+            seed: wanted.seed,
+            began_at,
+            took_ms,
+            rate: wanted.rate,
+            mutant: wanted.mutant.clone(),
+            faults,
+            left_out: wanted.left_out.clone(),
+            figures: Figures::default(),
+            samples: Vec::new(),
+            first,
+            audit: None,
+            failures: Vec::new(),
+        }
+    }
+
     pub fn passed(&self) -> bool {
         self.failures.is_empty()
+    }
+}
+
+impl Struck {
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failure.is_some()
     }
 }
 
@@ -106,7 +137,11 @@ impl fmt::Display for Figures {
         writeln!(f, "accepted     {}", self.accepted)?;
         writeln!(f, "ended        {}", list(&self.ended))?;
         writeln!(f, "duplicates   {} dropped by the inboxes", self.counted.duplicates_dropped)?;
-        writeln!(f, "published    {} records", self.counted.published)?;
+        writeln!(
+            f,
+            "published    {} records, {} of them again",
+            self.counted.published, self.published_again
+        )?;
         writeln!(f, "parked       {} dead letters", self.counted.dead_letters_parked)?;
         writeln!(f, "retries      {} batches begun again", self.counted.batches_begun_again)?;
         let latency: Vec<_> = self.latency_ms.iter().map(|(name, ms)| format!("{name} {ms:.0} ms")).collect();

@@ -1,6 +1,7 @@
 //! The suite as it is run: a process for each service, to be killed, frozen and started again.
 
 mod instance;
+mod seen;
 
 use std::{
     collections::BTreeMap,
@@ -15,7 +16,6 @@ use anyhow::{Context, bail, ensure};
 use bus::topics;
 use local::{Launch, Proxy};
 use nix::sys::signal::Signal;
-use serde_json::Value;
 use sqlx::{AssertSqlSafe, Executor, PgPool, postgres::PgPoolOptions};
 use tokio::{
     sync::{Mutex, MutexGuard},
@@ -25,6 +25,7 @@ use tokio::{
 
 pub use self::instance::Exit;
 use self::instance::{Instance, Instances};
+pub(crate) use self::seen::{is_in_state, sum_of};
 use crate::{SERVICES, ground::Ground};
 
 /// The provider's process, beside the services.
@@ -163,12 +164,6 @@ impl Suite {
         Ok(format!("{}{path}", self.lock().await.get(name)?.admin))
     }
 
-    /// What a process has written to its log.
-    pub(crate) async fn log(&self, name: &str) -> anyhow::Result<String> {
-        let file = self.lock().await.get(name)?.launch.log();
-        Ok(String::from_utf8_lossy(&fs::read(file).unwrap_or_default()).into_owned())
-    }
-
     /// Waits until a process says that it is ready.
     pub(crate) async fn ready(&self, name: &str) -> anyhow::Result<Duration> {
         let (url, begun) = (self.url(name, "/readyz").await?, Instant::now());
@@ -248,20 +243,6 @@ impl Suite {
         self.lock().await.0.values().flat_map(|it| it.exits.clone()).collect()
     }
 
-    /// A sample of a process's metrics by name, over all labels that contain `labels`.
-    pub(crate) async fn metric(&self, name: &str, metric: &str, labels: &str) -> anyhow::Result<f64> {
-        let url = self.url(name, "/metrics").await?;
-        let text = self.http.get(url).timeout(Duration::from_secs(3)).send().await?.text().await?;
-        Ok(sum_of(&text, metric, labels))
-    }
-
-    /// What an HTTP request is answered with, as JSON.
-    pub(crate) async fn json(&self, request: reqwest::RequestBuilder) -> anyhow::Result<(u16, Value)> {
-        let answer = request.send().await?;
-        let (status, body) = (answer.status().as_u16(), answer.bytes().await?);
-        Ok((status, serde_json::from_slice(&body).unwrap_or_default()))
-    }
-
     /// Stops all processes and deletes what they had.
     pub async fn clear(&self) -> anyhow::Result<()> {
         self.supervisor.abort();
@@ -286,14 +267,6 @@ pub(crate) fn service_of(name: &str) -> anyhow::Result<&'static str> {
     service.with_context(|| format!("{name} is no process of a service"))
 }
 
-/// The sum of the samples of `metric` whose labels contain `labels`.
-pub(crate) fn sum_of(text: &str, metric: &str, labels: &str) -> f64 {
-    let samples = text.lines().filter(|it| {
-        it.strip_prefix(metric).is_some_and(|rest| rest.starts_with(['{', ' '])) && it.contains(labels)
-    });
-    samples.filter_map(|it| it.rsplit(' ').next()?.parse::<f64>().ok()).sum()
-}
-
 /// Starts again what has ended and should run, as a container engine does, and notes it.
 async fn supervise(instances: Arc<Mutex<Instances>>) {
     let mut every = tokio::time::interval(WATCH);
@@ -301,10 +274,4 @@ async fn supervise(instances: Arc<Mutex<Instances>>) {
         every.tick().await;
         instances.lock().await.tend();
     }
-}
-
-/// Whether a process is in a state of `/proc/<pid>/stat` now: `T` is stopped.
-pub(crate) fn is_in_state(pid: u32, state: char) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with(state))
 }

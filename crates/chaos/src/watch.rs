@@ -9,7 +9,10 @@ use std::{
 use bus::topics;
 use load::Meter;
 use serde::Serialize;
-use tokio::{task::JoinHandle, time::interval};
+use tokio::{
+    task::JoinHandle,
+    time::{MissedTickBehavior, interval},
+};
 
 use crate::{
     SERVICES,
@@ -109,15 +112,16 @@ impl Drop for Watch {
 impl Seen {
     async fn sample(self: Arc<Self>, suite: Arc<Suite>, load: Meter, begun: Instant) {
         let mut every = interval(EVERY);
+        // A look that took long is not made up for by several at once.
+        every.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             every.tick().await;
-            let counts = load.counts();
+            let (counts, at_ms) = (load.counts(), begun.elapsed().as_millis() as u64);
             let (ended, outbox) = tokio::join!(
                 within(count(&suite, "order", "order_view where status in ('delivered', 'cancelled')")),
                 within(outboxes(&suite))
             );
             let lag = *lock(&self.lag);
-            let at_ms = begun.elapsed().as_millis() as u64;
             let errors = (counts.refused + counts.raced + counts.failed) as u64;
             let sample = Sample { at_ms, accepted: counts.accepted as u64, errors, ended, outbox, lag };
             lock(&self.samples).push(sample);

@@ -2,7 +2,7 @@
 
 mod gauges;
 
-use std::time::Duration;
+use std::{convert::Infallible, time::Duration};
 
 use sqlx::PgPool;
 use time::OffsetDateTime;
@@ -10,7 +10,11 @@ use tokio::time::{Instant, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use self::gauges::Gauges;
-use crate::{database::answered, idempotency, inbox, metrics::Metrics};
+use crate::{
+    database::{ANSWER, answered},
+    idempotency, inbox,
+    metrics::Metrics,
+};
 
 const GAUGES_EVERY: Duration = Duration::from_secs(5);
 const PARTITIONS_EVERY: Duration = Duration::from_secs(3_600);
@@ -37,15 +41,22 @@ pub(crate) struct House {
 
 impl House {
     pub(crate) async fn keep(self, shutdown: CancellationToken) {
+        // Nothing in here is half done when it is dropped.
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            never = self.work() => match never {},
+        }
+    }
+
+    async fn work(self) -> Infallible {
         let Self { pool, metrics, deadlines, key_ttl } = self;
         let mut gauges = Gauges::new(pool.clone(), metrics, deadlines);
         let (mut partitions, mut measure) = (interval(PARTITIONS_EVERY), interval(GAUGES_EVERY));
         let mut prune_at = Instant::now();
         loop {
             let done = tokio::select! {
-                () = shutdown.cancelled() => return,
                 _ = partitions.tick() => answered(STEP_TIME, keep_inbox(&pool)).await,
-                _ = measure.tick() => answered(STEP_TIME, gauges.measure()).await,
+                _ = measure.tick() => answered(ANSWER, gauges.measure()).await,
                 () = sleep_until(prune_at) => {
                     let more = answered(STEP_TIME, prune(&pool, key_ttl)).await;
                     prune_at = Instant::now() + if let Ok(true) = more { PAUSE } else { PRUNE_EVERY };

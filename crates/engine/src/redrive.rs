@@ -49,7 +49,7 @@ const KEYS: usize = 100;
 /// For how long one request is worked on; then its sender is told how to go on.
 const TURN: Duration = Duration::from_secs(4);
 /// More than a turn and the transaction that it ends in.
-const TURN_TIME: Duration = Duration::from_secs(60);
+const TURN_TIME: Duration = Duration::from_secs(25);
 const SWEEP_EVERY: Duration = Duration::from_secs(2);
 /// A row that somebody holds for longer is not waited for: an operator waits, and others behind them.
 const LOCK_TIMEOUT: &str = "1s";

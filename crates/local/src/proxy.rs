@@ -15,7 +15,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{
         TcpListener, TcpStream,
-        tcp::{OwnedReadHalf, OwnedWriteHalf},
+        tcp::{ReadHalf, WriteHalf},
     },
     sync::mpsc,
     task::JoinHandle,
@@ -162,23 +162,32 @@ impl Way {
         }
     }
 
-    /// Carries one connection until an end closes it, or it is cut.
-    async fn carry(self: Arc<Self>, client: TcpStream, connection: Arc<Connection>) {
+    /// Carries one connection until both ends have closed it, one has failed, or it is cut.
+    async fn carry(self: Arc<Self>, mut client: TcpStream, connection: Arc<Connection>) {
         // Where nobody listens the client is turned away, as it would be without us.
-        let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, self.target)).await else { return };
-        for end in [&client, &server] {
-            // A cut is a reset, and pieces go as they come; a socket that refuses either works all the same.
-            let _ = (end.set_zero_linger(), end.set_nodelay(true));
-        }
-        let (client, server) = (client.into_split(), server.into_split());
-        tokio::select! {
-            () = connection.cut.cancelled() => {}
-            _ = self.pass(client.0, server.1, &connection) => {}
-            _ = self.pass(server.0, client.1, &connection) => {}
+        let Ok(mut server) = TcpStream::connect((Ipv4Addr::LOCALHOST, self.target)).await else { return };
+        // Pieces go as they come; a socket that refuses works all the same.
+        let _ = (client.set_nodelay(true), server.set_nodelay(true));
+        let is_cut = {
+            let (from_client, to_client) = client.split();
+            let (from_server, to_server) = server.split();
+            tokio::select! {
+                () = connection.cut.cancelled() => true,
+                _ = async {
+                    tokio::try_join!(
+                        self.pass(from_client, to_server, &connection),
+                        self.pass(from_server, to_client, &connection)
+                    )
+                } => false,
+            }
+        };
+        if is_cut {
+            // Closed with this, a connection is reset.
+            let _ = (client.set_zero_linger(), server.set_zero_linger());
         }
     }
 
-    async fn pass(&self, from: OwnedReadHalf, to: OwnedWriteHalf, connection: &Connection) -> io::Result<()> {
+    async fn pass(&self, from: ReadHalf<'_>, to: WriteHalf<'_>, connection: &Connection) -> io::Result<()> {
         let (sender, receiver) = mpsc::channel(UNDER_WAY);
         tokio::try_join!(self.take(from, sender, connection), give(to, receiver))?;
         Ok(())
@@ -186,7 +195,7 @@ impl Way {
 
     async fn take(
         &self,
-        mut from: OwnedReadHalf,
+        mut from: ReadHalf<'_>,
         pieces: mpsc::Sender<(Instant, Vec<u8>)>,
         connection: &Connection,
     ) -> io::Result<()> {
@@ -202,7 +211,7 @@ impl Way {
                 continue;
             }
             if count == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
+                return Ok(());
             }
             let delay = self.delay_ms.load(Ordering::Relaxed);
             self.seen.delayed.fetch_add(u64::from(delay > 0), Ordering::Relaxed);
@@ -214,10 +223,11 @@ impl Way {
     }
 }
 
-async fn give(mut to: OwnedWriteHalf, mut pieces: mpsc::Receiver<(Instant, Vec<u8>)>) -> io::Result<()> {
+/// Writes what was taken, each piece when its time has come, and passes the end on.
+async fn give(mut to: WriteHalf<'_>, mut pieces: mpsc::Receiver<(Instant, Vec<u8>)>) -> io::Result<()> {
     while let Some((due, piece)) = pieces.recv().await {
         sleep_until(due).await;
         to.write_all(&piece).await?;
     }
-    Ok(())
+    to.shutdown().await
 }

@@ -6,7 +6,7 @@ mod place;
 mod tests;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     time::Duration,
 };
 
@@ -49,12 +49,16 @@ pub enum Refusal {
     Invalid(Vec<(String, String)>),
     UnknownOrder,
     TooLateToCancel,
+    /// Its events have a gap, or one of them cannot be read: no row can be written from them.
+    NotWhole,
 }
 
 /// A fact of this service.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Fact {
     Order(OrderId, OrderEvent),
+    /// Its row in the read model is what its events fold to, whatever it was. Nothing has happened to the order.
+    Refolded(OrderId),
     Priced(ProductChanged),
 }
 
@@ -63,6 +67,8 @@ pub enum Fact {
 pub struct World {
     pub orders: BTreeMap<OrderId, Order>,
     pub prices: HashMap<Sku, Price>,
+    /// Orders to be written anew whose events are not whole.
+    pub(crate) broken: BTreeSet<OrderId>,
 }
 
 /// What a product is called and what one of it costs.
@@ -105,14 +111,18 @@ impl Decider for Orders {
         let prices = store::prices(&mut *tx, skus.flatten().collect()).await?;
         // An order that is being placed has no row to lock.
         let known = inputs.iter().filter(|it| !matches!(it, Input::Place(_)));
-        let orders = store::lock_orders(tx, known.filter_map(|it| it.order_id()).collect()).await?;
-        Ok(World { orders, prices })
+        let (anew, followed): (Vec<&Input>, Vec<&Input>) =
+            known.copied().partition(|it| matches!(it, Input::Refold(_)));
+        let ids = |of: Vec<&Input>| of.into_iter().filter_map(Input::order_id).collect::<BTreeSet<_>>();
+        let (orders, broken) = store::lock_orders(tx, &ids(followed), &ids(anew)).await?;
+        Ok(World { orders, prices, broken })
     }
 
     fn decide(&self, world: &World, input: &Input, at: Timestamp) -> Decided<Self> {
         match input {
             Input::Place(order) => self.place(world, order, at),
             Input::ProductChanged(product) => reprice(product),
+            Input::Refold(order_id) => refold(world, *order_id),
             _ => follow(world, input, at),
         }
     }
@@ -127,6 +137,7 @@ impl Decider for Orders {
                     order.evolve(event);
                 }
             }
+            Fact::Refolded(_) => {}
             Fact::Priced(product) => {
                 let price = Price { name: product.name.clone(), price: product.price };
                 world.prices.insert(product.sku.clone(), price);
@@ -155,6 +166,7 @@ impl Decider for Orders {
 
     async fn save(&self, tx: &mut PgConnection, world: &World, facts: &[Recorded<Fact>]) -> sqlx::Result<()> {
         store::save_orders(&mut *tx, &world.orders, facts).await?;
+        store::rewrite(&mut *tx, &world.orders, facts).await?;
         store::save_prices(tx, facts).await
     }
 }
@@ -164,6 +176,13 @@ fn reprice(product: &ProductChanged) -> Decided<Orders> {
         return Err(Declined::Impossible("a price below zero".into()));
     }
     Ok(Decision::events([Fact::Priced(product.clone())]))
+}
+
+fn refold(world: &World, order_id: OrderId) -> Decided<Orders> {
+    if world.broken.contains(&order_id) {
+        return Err(Declined::Refused(Refusal::NotWhole));
+    }
+    known(world, &Input::Refold(order_id)).map(|_| Decision::events([Fact::Refolded(order_id)]))
 }
 
 /// What an order makes of what has happened elsewhere, or of what its customer wants.
@@ -194,7 +213,7 @@ fn follow(world: &World, input: &Input, at: Timestamp) -> Decided<Orders> {
         // Time.
         Input::ConfirmationDue(_) => order.give_up(CancelReason::TimedOut),
         // These concern no order that is there.
-        Input::Place(_) | Input::ProductChanged(_) => vec![],
+        Input::Place(_) | Input::ProductChanged(_) | Input::Refold(_) => vec![],
     };
     let in_time = order.awaits_confirmation()
         && events.iter().any(|it| matches!(it, OrderEvent::Confirmed { .. } | OrderEvent::Cancelled { .. }));
@@ -208,7 +227,7 @@ fn follow(world: &World, input: &Input, at: Timestamp) -> Decided<Orders> {
 /// The order that an input concerns. One that was never placed here cannot be followed.
 fn known<'w>(world: &'w World, input: &Input) -> Result<(OrderId, &'w Order), Declined<Refusal>> {
     let unknown = || match input {
-        Input::Cancel(..) => Declined::Refused(Refusal::UnknownOrder),
+        Input::Cancel(..) | Input::Refold(_) => Declined::Refused(Refusal::UnknownOrder),
         _ => Declined::Impossible("the order was never placed here".into()),
     };
     let id = input.order_id().ok_or_else(unknown)?;

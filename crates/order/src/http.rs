@@ -32,6 +32,11 @@ pub(crate) fn routes(api: Api<Orders>) -> OpenApiRouter {
         .with_state(api)
 }
 
+/// For the operator.
+pub(crate) fn operator(api: Api<Orders>) -> OpenApiRouter {
+    OpenApiRouter::new().routes(routes!(refold_order)).with_state(api)
+}
+
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// Place an order.
@@ -86,6 +91,9 @@ fn problem(refusal: Refusal) -> Problem {
         }
         Refusal::UnknownOrder => unknown_order(),
         Refusal::TooLateToCancel => Problem::conflict("the order has been shipped and cannot be cancelled"),
+        Refusal::NotWhole => Problem::conflict(
+            "the order's events have a gap or cannot be read: no row can be written from them",
+        ),
     }
 }
 
@@ -230,4 +238,23 @@ async fn cancel_order(
         _ => StatusCode::ACCEPTED,
     };
     Ok((status, [(header::ETAG, etag(&view))], axum::Json(view)).into_response())
+}
+
+/// Write an order's row in the read model anew from its events.
+///
+/// For a row that is not what the events fold to, or that is gone. Nothing happens to the order, and nobody is told.
+/// Doing it again changes nothing.
+#[utoipa::path(post, path = "/orders/{order_id}/refold", tag = "orders", params(("order_id" = Uuid, Path)),
+    responses((status = 200, body = OrderView)))]
+async fn refold_order(
+    State(api): State<Api<Orders>>,
+    context: RequestContext,
+    Path(order_id): Path<Uuid>,
+) -> Result<axum::Json<OrderView>, Problem> {
+    let cause = context.cause("operator");
+    let actor = cause.actor.clone();
+    let refolded = api.commands.submit(Input::Refold(OrderId(order_id)), cause, None).await;
+    let view = refolded.map_err(|it| rejected(it, problem))?;
+    tracing::info!(order.id = %order_id, %actor, "an order's row was written anew from its events");
+    Ok(axum::Json(view))
 }

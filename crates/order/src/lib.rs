@@ -48,6 +48,7 @@ pub async fn run_on(bus: Bus, config: Config, shutdown: CancellationToken) -> an
         reads: &[Aggregate::Inventory, Aggregate::Payment, Aggregate::Shipping, Aggregate::Product],
         migrations: sqlx::migrate!(),
         routes: http::routes,
+        operator: Some(http::operator),
     };
     service::host(config.chassis, bus, parts, shutdown).await
 }

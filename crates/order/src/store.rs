@@ -1,6 +1,7 @@
 //! All SQL of the order service: here the events of orders, beside it the read model and the price list.
 
 mod price;
+mod refold;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,6 +13,7 @@ use uuid::Uuid;
 
 pub(crate) use self::{
     price::{prices, save_prices},
+    refold::rewrite,
     view::{Wanted, order, orders},
 };
 use crate::{
@@ -23,29 +25,35 @@ fn decode_error(error: impl std::error::Error + Send + Sync + 'static) -> sqlx::
     sqlx::Error::Decode(Box::new(error))
 }
 
-/// Locks orders, in the order of their ids, and folds their events. Those that do not exist are left out.
+/// Locks orders, in the order of their ids, and folds the events of those that are followed and of those whose rows
+/// are to be written anew. Those that do not exist are left out; those of the latter whose events are not whole are
+/// told apart, so that they alone are refused.
 pub(crate) async fn lock_orders(
     tx: &mut PgConnection,
-    ids: BTreeSet<OrderId>,
-) -> sqlx::Result<BTreeMap<OrderId, Order>> {
-    let ids: Vec<Uuid> = ids.iter().map(|it| it.0).collect();
-    if ids.is_empty() {
-        return Ok(BTreeMap::new());
+    followed: &BTreeSet<OrderId>,
+    anew: &BTreeSet<OrderId>,
+) -> sqlx::Result<(BTreeMap<OrderId, Order>, BTreeSet<OrderId>)> {
+    if followed.is_empty() && anew.is_empty() {
+        return Ok((BTreeMap::new(), BTreeSet::new()));
     }
+    refold::lock(tx, anew).await?;
     let locked: Vec<Uuid> = sqlx::query_scalar(
         "select order_id from order_view where order_id = any($1) order by order_id for update",
     )
-    .bind(&ids)
+    .bind(followed.union(anew).map(|it| it.0).collect::<Vec<_>>())
     .fetch_all(&mut *tx)
     .await?;
+    let locked: Vec<Uuid> = locked.into_iter().filter(|it| followed.contains(&OrderId(*it))).collect();
     // A statement of its own: it sees what the transactions that were waited for have committed.
     let rows = sqlx::query(
         "select order_id, type, data from order_event where order_id = any($1) order by order_id, version",
     )
     .bind(&locked)
-    .fetch_all(tx)
+    .fetch_all(&mut *tx)
     .await?;
-    fold(&rows)
+    let mut orders = fold(&rows)?;
+    let broken = refold::read(tx, anew, &mut orders).await?;
+    Ok((orders, broken))
 }
 
 fn fold(rows: &[PgRow]) -> sqlx::Result<BTreeMap<OrderId, Order>> {

@@ -47,6 +47,7 @@ pub async fn run_on(bus: Bus, config: Config, shutdown: CancellationToken) -> an
         reads: &[Aggregate::Order, Aggregate::Inventory],
         migrations: sqlx::migrate!(),
         routes: http::routes,
+        operator: None,
     };
     service::host(config.chassis, bus, parts, shutdown).await
 }

@@ -8,6 +8,8 @@ use std::{
     io::{BufRead, BufReader, Seek, SeekFrom, Write},
     path::Path,
     sync::Arc,
+    thread,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, bail};
@@ -19,6 +21,9 @@ use crate::{
     intent::{Change, Refusal, Terms},
     token::Decline,
 };
+
+/// How long a new process takes at the most to let go of what it has inherited.
+const BECOMING: Duration = Duration::from_secs(1);
 
 /// One request that was carried out or refused, with what is needed to answer it again.
 #[derive(Debug, Serialize, Deserialize)]
@@ -67,12 +72,17 @@ impl Journal {
             .create(true)
             .open(path)
             .with_context(|| format!("LEDGER_FILE {} cannot be opened", path.display()))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                bail!("LEDGER_FILE {} is in use by another process", path.display())
+        // An owner that has ended may have been starting another process: that one holds the lock too, until it has
+        // become the program that it is to be.
+        let begun = Instant::now();
+        while let Err(held) = file.try_lock() {
+            match held {
+                TryLockError::Error(error) => return Err(error).context("locking LEDGER_FILE"),
+                TryLockError::WouldBlock if begun.elapsed() > BECOMING => {
+                    bail!("LEDGER_FILE {} is in use by another process", path.display())
+                }
+                TryLockError::WouldBlock => thread::sleep(Duration::from_millis(10)),
             }
-            Err(TryLockError::Error(error)) => return Err(error).context("locking LEDGER_FILE"),
         }
         let length = replay(&file, &mut apply)
             .with_context(|| format!("LEDGER_FILE {} cannot be read back", path.display()))?;

@@ -23,6 +23,8 @@ pub struct Parts<D: Decider, O> {
     /// Its own tables.
     pub migrations: Migrator,
     pub routes: fn(Api<D>) -> OpenApiRouter,
+    /// What the operator alone may ask of it, on the operator's address; beside the dead letters.
+    pub operator: Option<fn(Api<D>) -> OpenApiRouter>,
 }
 
 /// What a service's routes have at hand.
@@ -96,10 +98,13 @@ where
         },
     );
     let readiness = readiness(&engine.health());
-    let routes = (parts.routes)(Api { commands: engine.commands(), pool: reads });
+    let api = Api { commands: engine.commands(), pool: reads };
+    let operator = parts.operator.map(|it| it(api.clone())).unwrap_or_default();
+    let routes = (parts.routes)(api);
     let mut tasks = Tasks::new(shutdown);
     if let Some(listener) = admin {
-        let (routes, readiness) = (admin::routes(D::SERVICE, engine.dead_letters()), readiness.clone());
+        let routes = admin::routes(D::SERVICE, engine.dead_letters()).merge(operator);
+        let readiness = readiness.clone();
         tasks.spawn_intake("admin", |stop| http::serve(D::SERVICE, listener, routes, readiness, stop));
     }
     tasks.spawn_intake("http", |stop| http::serve(D::SERVICE, listener, routes, readiness, stop));

@@ -88,7 +88,7 @@ pub(crate) struct Places {
 /// Longer than a database that is there takes to answer.
 const CONNECT: Duration = Duration::from_secs(5);
 
-fn time(text: &str) -> Result<Duration, String> {
+pub(crate) fn time(text: &str) -> Result<Duration, String> {
     let digits = text.find(|it: char| !it.is_ascii_digit()).unwrap_or(text.len());
     let number: u64 = text[..digits].parse().map_err(|_| "expected 10s, 500ms or 2m".to_owned())?;
     match &text[digits..] {
@@ -100,6 +100,10 @@ fn time(text: &str) -> Result<Duration, String> {
 }
 
 impl Places {
+    pub(crate) fn provider(&self) -> &BaseUrl {
+        &self.psp_url
+    }
+
     pub(crate) fn sources(&self, client: &Client) -> anyhow::Result<Sources> {
         let urls = [
             ("order", &self.order_database_url),
@@ -165,7 +169,7 @@ async fn once(
     Ok(Some(verdict(&report)))
 }
 
-fn verdict(report: &Report) -> anyhow::Result<()> {
+pub(crate) fn verdict(report: &Report) -> anyhow::Result<()> {
     if report.is_clean() {
         return Ok(());
     }

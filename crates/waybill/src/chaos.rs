@@ -169,7 +169,7 @@ fn write(file: Option<&Path>, content: impl FnOnce() -> anyhow::Result<String>) 
 /// `90s`, `5m`, `1h`, or seconds.
 fn duration(text: &str) -> Result<Duration, String> {
     let (digits, unit) = match text.trim_end_matches(|it: char| it.is_ascii_alphabetic()) {
-        digits if digits.is_empty() => (text, ""),
+        "" => (text, ""),
         digits => text.split_at(digits.len()),
     };
     let seconds = match unit {

@@ -5,11 +5,11 @@ use std::{process::ExitCode, time::Duration};
 use clap::{Parser, Subcommand};
 use tokio::runtime::Runtime;
 
-use crate::{audit, chaos, dead_letters, dev, down, exit, health, orders, products, topics, up};
+use crate::{audit, chaos, dead_letters, dev, down, exit, health, orders, products, repair, topics, up};
 
 /// The operator's command line of Waybill.
 ///
-/// Exit codes: 0 done, 1 failed or refused, 2 wrong usage, 3 nobody answers. `audit` has its own.
+/// Exit codes: 0 done, 1 failed or refused, 2 wrong usage, 3 nobody answers. `audit` and `repair` have their own.
 #[derive(Parser)]
 #[command(name = "waybill", subcommand_required = true, arg_required_else_help = true)]
 struct Cli {
@@ -31,6 +31,7 @@ enum Command {
     #[command(subcommand)]
     DeadLetters(dead_letters::DeadLetters),
     Audit(audit::Audit),
+    Repair(repair::Repair),
     Chaos(chaos::Chaos),
     Healthcheck(health::Healthcheck),
 }
@@ -63,6 +64,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Orders(it) => orders::run(it).await,
         Command::DeadLetters(it) => dead_letters::run(it).await,
         Command::Audit(it) => audit::run(it).await,
+        Command::Repair(it) => repair::run(it).await,
         Command::Chaos(it) => chaos::run(it).await,
         Command::Healthcheck(it) => health::run(it).await,
     }

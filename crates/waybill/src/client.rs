@@ -41,6 +41,13 @@ impl BaseUrl {
     }
 
     /// Whether it says more than where.
+    pub(crate) fn is_on_this_machine(&self) -> bool {
+        let host =
+            Url::parse(&self.0).ok().and_then(|it| it.host_str().map(str::to_owned)).unwrap_or_default();
+        let ip = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
+        host == "localhost" || ip.is_ok_and(|it| it.is_loopback())
+    }
+
     pub(crate) fn has_path(&self) -> bool {
         self.0.splitn(4, '/').nth(3).is_some()
     }
@@ -126,6 +133,13 @@ struct Problem {
     detail: Option<String>,
     #[serde(default)]
     errors: Vec<FieldError>,
+    /// In the shape of the provider's.
+    error: Option<ProviderError>,
+}
+
+#[derive(Deserialize)]
+struct ProviderError {
+    message: String,
 }
 
 #[derive(Deserialize)]
@@ -138,6 +152,9 @@ struct FieldError {
 fn in_words(status: StatusCode, body: &str) -> String {
     let fallback = || status.canonical_reason().unwrap_or("an error without a description").to_owned();
     let Ok(problem) = serde_json::from_str::<Problem>(body) else { return fallback() };
+    if let Some(error) = problem.error {
+        return error.message;
+    }
     if problem.errors.is_empty() {
         return problem.detail.or(problem.title).unwrap_or_else(fallback);
     }
@@ -166,6 +183,7 @@ mod tests {
         );
         check(r#"{"title":"Conflict","detail":"the order has been shipped"}"#, "the order has been shipped");
         check(r#"{"title":"Conflict"}"#, "Conflict");
+        check(r#"{"error":{"type":"invalid_request_error","message":"No such thing."}}"#, "No such thing.");
         check("<html>", "Unprocessable Entity");
     }
 

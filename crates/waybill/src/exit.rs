@@ -3,8 +3,8 @@
 //! | code | when |
 //! |---|---|
 //! | 0 | done |
-//! | 1 | it failed, or was refused; `audit`: a law is violated, or something was found |
-//! | 2 | the command line or the environment is wrong; `audit`: something could not be looked at |
+//! | 1 | it failed, or was refused; `audit`, `repair`: a law is violated, or something was found |
+//! | 2 | the command line or the environment is wrong; `audit`, `repair`: something could not be looked at |
 //! | 3 | nobody answers: the service, the broker or the database cannot be reached |
 
 use std::process::ExitCode;

@@ -4,8 +4,8 @@
 //! and Kafka, by URLs from flags or the environment. Results go to standard output (`--json` where a machine may
 //! read them), an error is one line on standard error, and the exit code says of which kind it is, see [`exit`].
 //!
-//! **Invariant:** no command changes a service's database but through its API, and none reads one but `audit`, which
-//! only reads; `up` and `dev` create databases and hand them over. Nothing is read from `target/up.env`: only what the caller has put into the
+//! **Invariant:** no command changes a service's database but through its API, and none reads one but `audit` and `repair`,
+//! which only read; `up` and `dev` create databases and hand them over. Nothing is read from `target/up.env`: only what the caller has put into the
 //! environment counts.
 //!
 //! Deliberately absent: business rules. What is refused, the services refuse.
@@ -23,6 +23,7 @@ mod orders;
 mod output;
 mod place;
 mod products;
+mod repair;
 mod signals;
 mod suite;
 mod topics;

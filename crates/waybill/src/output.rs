@@ -1,6 +1,6 @@
 //! What goes to standard output. A reader that has gone (`waybill topics list | head`) ends nothing but itself.
 
-use std::time::Instant;
+use std::{io::BufRead, time::Instant};
 
 use serde::Serialize;
 
@@ -12,6 +12,14 @@ macro_rules! say {
     }};
 }
 pub(crate) use say;
+
+/// Asks on standard error, so that it is seen whatever becomes of the output.
+pub(crate) fn agreed(question: &str) -> anyhow::Result<bool> {
+    eprint!("{question} [y/N] ");
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
 
 /// One line of JSON.
 pub(crate) fn say_json(value: &impl Serialize) -> anyhow::Result<()> {

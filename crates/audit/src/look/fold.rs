@@ -95,6 +95,9 @@ fn finish(
     // An order that was asked for may be nobody's.
     let Some(it) = folding.filter(|it| it.shown.is_some() || it.is_told) else { return Ok(()) };
     if let Some(broken) = it.broken() {
+        if it.gap.is_none() && it.order.is_some() {
+            verdicts.stale_rows.insert(it.id);
+        }
         let last = it.last.into_iter().collect();
         verdicts.violate(Law::Fold, Subject::Order(it.id), last, broken);
     }

@@ -79,12 +79,21 @@ pub(super) async fn idle_in_transaction(
     ))
 }
 
-/// Rows that much of the service's work goes over.
+/// Rows that much of the service's work goes over, locked in the order of their keys, as everybody does.
 fn hot_rows(service: Service) -> &'static str {
     match service {
-        "inventory" => "select from product for update",
-        "order" => "select from order_view order by order_id desc limit 200 for update",
-        "payment" => "select from payment order by order_id desc limit 200 for update",
-        _ => "select from shipment order by order_id desc limit 200 for update",
+        "inventory" => "select from product order by sku for update",
+        "order" => {
+            "select from order_view where order_id in (select order_id from order_view order by order_id desc limit 200)
+             order by order_id for update"
+        }
+        "payment" => {
+            "select from payment where order_id in (select order_id from payment order by order_id desc limit 200)
+             order by order_id for update"
+        }
+        _ => {
+            "select from shipment where order_id in (select order_id from shipment order by order_id desc limit 200)
+             order by order_id for update"
+        }
     }
 }

@@ -7,19 +7,20 @@ use anyhow::ensure;
 use bus::{Header, Record, topics};
 use events::Aggregate;
 use nix::sys::signal::Signal;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::sleep;
 use uuid::Uuid;
 
 use crate::{SERVICES, canary, suite::Suite};
 
 /// What a message can be like that nobody can apply.
-const KINDS: [&str; 9] = [
+const KINDS: [&str; 10] = [
     "no headers",
     "no id",
     "an id that is none",
     "no JSON",
     "JSON of another shape",
+    "an unknown word",
     "bytes that are no text",
     "an unknown version",
     "version 0",
@@ -72,9 +73,22 @@ async fn orders(suite: &Suite) -> anyhow::Result<BTreeSet<String>> {
     Ok(keys)
 }
 
-/// A type that is read by somebody on each topic.
-fn handled(aggregate: Aggregate) -> &'static str {
+/// Good but for one word, where the type has one of a few.
+fn with_unknown_word(aggregate: Aggregate) -> Value {
     match aggregate {
+        Aggregate::Product => json!({
+            "sku": "POISON", "name": "poison", "price": {"amount": 1, "currency": "???"}, "on_hand": 1
+        }),
+        _ => {
+            json!({"order_id": Uuid::now_v7(), "reason": "boredom", "amount": {"amount": 1, "currency": "???"}})
+        }
+    }
+}
+
+/// A type that is read by somebody on each topic.
+fn handled(aggregate: Aggregate, kind: &str) -> &'static str {
+    match aggregate {
+        Aggregate::Order if kind == "an unknown word" => "waybill.order.cancelled",
         Aggregate::Order => "waybill.order.placed",
         Aggregate::Inventory => "waybill.inventory.stock-reserved",
         Aggregate::Payment => "waybill.payment.captured",
@@ -87,7 +101,7 @@ fn record(suite: &Suite, aggregate: Aggregate, kind: &str, key: &str) -> Record<
     let version = match kind {
         "an unknown version" => 99,
         "version 0" => 0,
-        _ if aggregate == Aggregate::Order => 2,
+        _ if aggregate == Aggregate::Order && kind != "an unknown word" => 2,
         _ => 1,
     };
     let id = if kind == "an id that is none" { "seven".to_owned() } else { Uuid::now_v7().to_string() };
@@ -95,7 +109,7 @@ fn record(suite: &Suite, aggregate: Aggregate, kind: &str, key: &str) -> Record<
         ("ce_specversion", "1.0".to_owned()),
         ("ce_id", id),
         ("ce_source", "/elsewhere".to_owned()),
-        ("ce_type", format!("{}.v{version}", handled(aggregate))),
+        ("ce_type", format!("{}.v{version}", handled(aggregate, kind))),
         ("content-type", "application/json".to_owned()),
     ];
     headers.retain(|it| kind != "no headers" && !(kind == "no id" && it.0 == "ce_id"));
@@ -103,6 +117,7 @@ fn record(suite: &Suite, aggregate: Aggregate, kind: &str, key: &str) -> Record<
         "no value" => None,
         "no JSON" => Some(b"{not json".to_vec()),
         "bytes that are no text" => Some(vec![0xff, 0xfe, 0x00, 0x9f]),
+        "an unknown word" => Some(with_unknown_word(aggregate).to_string().into_bytes()),
         _ => Some(json!({"order_id": 7, "sku": true}).to_string().into_bytes()),
     };
     let header = |(name, value): (&'static str, String)| -> Header<'static> {

@@ -5,6 +5,7 @@ mod command;
 mod kafka;
 mod ports;
 mod postgres;
+mod proxy;
 mod wire;
 
 use std::path::Path;

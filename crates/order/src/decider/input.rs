@@ -13,6 +13,8 @@ pub enum Input {
     Place(Box<PlaceOrder>),
     /// With what was said when it was asked for.
     Cancel(OrderId, Option<String>),
+    /// Its row in the read model is to be written anew from its events.
+    Refold(OrderId),
     /// With the time when the reservation runs out, if it does.
     StockReserved(OrderId, Option<Timestamp>),
     StockRejected(OrderId),
@@ -39,6 +41,7 @@ impl Input {
         match self {
             Self::Place(it) => Some(it.order_id),
             Self::Cancel(id, _)
+            | Self::Refold(id)
             | Self::StockReserved(id, _)
             | Self::StockRejected(id)
             | Self::StockReleased(id)

@@ -89,6 +89,7 @@ every! { inputs: Input {
     Input::PaymentRefunded(_) => [Input::PaymentRefunded(id(1))],
     Input::PaymentCancelled(_) => [Input::PaymentCancelled(id(1))],
     Input::Cancel(..) => [Input::Cancel(id(1), Some("ordered twice".into()))],
+    Input::Refold(_) => [Input::Refold(id(1))],
     Input::ConfirmationDue(_) => [Input::ConfirmationDue(id(1))],
     Input::ProductChanged(_) => [Input::ProductChanged(product("MUG-01", 2500, "USD"))],
 } }

@@ -10,35 +10,60 @@ use crate::{
     view::{Compensation, OrderView, Progress, Status, reason_name, reason_of},
 };
 
+macro_rules! insert {
+    ($conflict:literal) => {
+        concat!(
+            "insert into order_view (order_id, version, sequence, status, customer_id, total_amount, currency,
+                 cancel_reason, tracking_number, paid, placed_at, cancelling, stock_compensation,
+                 payment_compensation)
+             select * from unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::bigint[],
+                 $7::text[], $8::text[], $9::text[], $10::bool[], $11::timestamptz[], $12::bool[], $13::text[],
+                 $14::text[]) ",
+            $conflict
+        )
+    };
+}
+
 pub(super) async fn create(tx: &mut PgConnection, created: &[(OrderId, &Order)]) -> sqlx::Result<()> {
+    insert(tx, insert!(""), created).await
+}
+
+/// Writes whole rows, whether they are there or not.
+pub(super) async fn rewrite(tx: &mut PgConnection, rows: &[(OrderId, &Order)]) -> sqlx::Result<()> {
+    let sql = insert!(
+        "on conflict (order_id) do update
+         set version = excluded.version, sequence = excluded.sequence, status = excluded.status,
+             customer_id = excluded.customer_id, total_amount = excluded.total_amount,
+             currency = excluded.currency, cancel_reason = excluded.cancel_reason,
+             tracking_number = excluded.tracking_number, paid = excluded.paid, placed_at = excluded.placed_at,
+             cancelling = excluded.cancelling, stock_compensation = excluded.stock_compensation,
+             payment_compensation = excluded.payment_compensation"
+    );
+    insert(tx, sql, rows).await
+}
+
+async fn insert(tx: &mut PgConnection, sql: &'static str, created: &[(OrderId, &Order)]) -> sqlx::Result<()> {
     if created.is_empty() {
         return Ok(());
     }
     let progress: Vec<Progress> = created.iter().map(|(_, order)| Progress::of(order)).collect();
-    sqlx::query(
-        "insert into order_view (order_id, version, sequence, status, customer_id, total_amount, currency,
-             cancel_reason, tracking_number, paid, placed_at, cancelling, stock_compensation,
-             payment_compensation)
-         select * from unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::bigint[],
-             $7::text[], $8::text[], $9::text[], $10::bool[], $11::timestamptz[], $12::bool[], $13::text[],
-             $14::text[])",
-    )
-    .bind(created.iter().map(|it| it.0.0).collect::<Vec<_>>())
-    .bind(progress.iter().map(|it| it.version).collect::<Vec<_>>())
-    .bind(created.iter().map(|it| it.1.sequence).collect::<Vec<_>>())
-    .bind(progress.iter().map(|it| it.status.name()).collect::<Vec<_>>())
-    .bind(created.iter().map(|it| it.1.placed.customer.id.as_str()).collect::<Vec<_>>())
-    .bind(created.iter().map(|it| it.1.placed.total.amount).collect::<Vec<_>>())
-    .bind(created.iter().map(|it| it.1.placed.total.currency.code()).collect::<Vec<_>>())
-    .bind(progress.iter().map(|it| it.cancel_reason.map(reason_name)).collect::<Vec<_>>())
-    .bind(progress.iter().map(|it| it.tracking_number.as_deref()).collect::<Vec<_>>())
-    .bind(progress.iter().map(|it| it.paid).collect::<Vec<_>>())
-    .bind(created.iter().map(|it| it.1.placed.placed_at).collect::<Vec<_>>())
-    .bind(progress.iter().map(|it| it.cancelling).collect::<Vec<_>>())
-    .bind(progress.iter().map(|it| it.returned(|all| all.stock)).collect::<Vec<_>>())
-    .bind(progress.iter().map(|it| it.returned(|all| all.payment)).collect::<Vec<_>>())
-    .execute(tx)
-    .await?;
+    sqlx::query(sql)
+        .bind(created.iter().map(|it| it.0.0).collect::<Vec<_>>())
+        .bind(progress.iter().map(|it| it.version).collect::<Vec<_>>())
+        .bind(created.iter().map(|it| it.1.sequence).collect::<Vec<_>>())
+        .bind(progress.iter().map(|it| it.status.name()).collect::<Vec<_>>())
+        .bind(created.iter().map(|it| it.1.placed.customer.id.as_str()).collect::<Vec<_>>())
+        .bind(created.iter().map(|it| it.1.placed.total.amount).collect::<Vec<_>>())
+        .bind(created.iter().map(|it| it.1.placed.total.currency.code()).collect::<Vec<_>>())
+        .bind(progress.iter().map(|it| it.cancel_reason.map(reason_name)).collect::<Vec<_>>())
+        .bind(progress.iter().map(|it| it.tracking_number.as_deref()).collect::<Vec<_>>())
+        .bind(progress.iter().map(|it| it.paid).collect::<Vec<_>>())
+        .bind(created.iter().map(|it| it.1.placed.placed_at).collect::<Vec<_>>())
+        .bind(progress.iter().map(|it| it.cancelling).collect::<Vec<_>>())
+        .bind(progress.iter().map(|it| it.returned(|all| all.stock)).collect::<Vec<_>>())
+        .bind(progress.iter().map(|it| it.returned(|all| all.payment)).collect::<Vec<_>>())
+        .execute(tx)
+        .await?;
     Ok(())
 }
 

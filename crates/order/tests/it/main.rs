@@ -15,6 +15,7 @@ mod lost;
 mod outage;
 mod racing;
 mod reading;
+mod refold;
 mod refusals;
 mod rig;
 mod saga;

@@ -29,6 +29,7 @@ pub(super) fn of_order(world: &order::World, input: &order::Input) -> Pair {
     let name = match input {
         I::Place(_) => "Place",
         I::Cancel(..) => "Cancel",
+        I::Refold(_) => "Refold",
         I::StockReserved(..) => "StockReserved",
         I::StockRejected(_) => "StockRejected",
         I::StockReleased(_) => "StockReleased",

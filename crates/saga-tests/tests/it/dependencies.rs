@@ -18,6 +18,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("payment", &["bus", "engine", "events", "service"]),
     ("shipping", &["bus", "engine", "events", "service"]),
     ("audit", &["bus", "engine", "events", "inventory", "order", "payment", "shipping"]),
+    ("chaos", &["audit", "bus", "events", "load", "local", "report"]),
     ("psp", &[]),
     ("local", &[]),
     ("testkit", &[]),
@@ -28,6 +29,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         &[
             "audit",
             "bus",
+            "chaos",
             "engine",
             "events",
             "inventory",

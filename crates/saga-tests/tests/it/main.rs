@@ -10,6 +10,7 @@ mod load;
 mod model;
 mod outages;
 mod processes;
+mod repair;
 mod rolling;
 mod scenarios;
 mod simulation;

@@ -115,6 +115,7 @@ pub(crate) async fn run(
         reads: &[Aggregate::Order],
         migrations: Migrator::with_migrations(Vec::new()),
         routes: |_| OpenApiRouter::new(),
+        operator: None,
     };
     service::host(config, bus, parts, shutdown).await
 }

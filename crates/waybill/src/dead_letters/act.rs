@@ -1,6 +1,6 @@
 //! `waybill dead-letters redrive` and `discard`.
 
-use std::io::{BufRead, IsTerminal};
+use std::io::IsTerminal;
 
 use anyhow::{Context, ensure};
 use clap::Args;
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{Desks, Service};
 use crate::{
     client::{BaseUrl, Client, send},
-    output::{say, say_json},
+    output::{agreed, say, say_json},
 };
 
 /// Run dead letters again, each key's in their order, until none is left or one is poison still.
@@ -100,7 +100,7 @@ fn not_blank(text: &str) -> Result<String, String> {
 }
 
 /// As it goes into a header. Empty is nobody in particular.
-fn actor(name: &str) -> Result<String, String> {
+pub(crate) fn actor(name: &str) -> Result<String, String> {
     if name.len() > 64 || !name.bytes().all(|it| it.is_ascii_graphic()) {
         return Err("expected up to 64 visible ASCII characters".into());
     }
@@ -155,21 +155,15 @@ async fn how_many(client: &Client, url: &BaseUrl, name: &str, value: &str) -> an
     Ok(format!("{}{more} poison", page.dead_letters.len()))
 }
 
-fn agreed(question: &str) -> anyhow::Result<bool> {
-    eprint!("{question} [y/N] ");
-    let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer)?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
-}
-
 /// What became of the letters.
 #[derive(Default, Serialize, Deserialize)]
-struct Outcome {
+pub(crate) struct Outcome {
     applied: u64,
     duplicates: u64,
     skipped: u64,
     discarded: u64,
-    failed: u64,
+    /// Poison still.
+    pub(crate) failed: u64,
     #[serde(skip_serializing)]
     cursor: Option<String>,
 }
@@ -183,7 +177,7 @@ impl Outcome {
         self.failed += it.failed;
     }
 
-    fn in_words(&self) -> String {
+    pub(crate) fn in_words(&self) -> String {
         let counts = [
             (self.discarded, "discarded"),
             (self.applied, "applied"),
@@ -210,25 +204,13 @@ impl Act<'_> {
     /// Asks until there is no more to do, and says what became of it, also when it was cut short.
     async fn run(&self, order: Value) -> anyhow::Result<Outcome> {
         let mut total = Outcome::default();
-        let done = self.go_on(order, &mut total).await;
+        let (actor, name) = (self.who.actor.as_deref().filter(|it| !it.is_empty()), self.service.name());
+        let post = || self.client.post(self.url, self.path);
+        let done = go_on(post, actor, name, order, &mut total).await;
         if done.is_ok() || total.in_words() != Outcome::default().in_words() {
             self.tell(&total)?;
         }
         done.map(|()| total)
-    }
-
-    async fn go_on(&self, mut order: Value, total: &mut Outcome) -> anyhow::Result<()> {
-        loop {
-            let mut request = self.client.post(self.url, self.path);
-            if let Some(actor) = self.who.actor.as_deref().filter(|it| !it.is_empty()) {
-                request = request.header("X-Actor", actor);
-            }
-            let done: Outcome = send(request.json(&order)).await?.json()?;
-            total.add(&done);
-            let Some(cursor) = done.cursor else { return Ok(()) };
-            eprintln!("{}: {} so far", self.service.name(), total.in_words());
-            order["cursor"] = cursor.into();
-        }
     }
 
     fn tell(&self, total: &Outcome) -> anyhow::Result<()> {
@@ -239,5 +221,26 @@ impl Act<'_> {
         let mut line = serde_json::to_value(total)?;
         line["service"] = self.service.name().into();
         say_json(&line)
+    }
+}
+
+/// Asks until there is no more to do, and adds up what became of the letters.
+pub(crate) async fn go_on(
+    post: impl Fn() -> reqwest::RequestBuilder,
+    actor: Option<&str>,
+    service: &str,
+    mut order: Value,
+    total: &mut Outcome,
+) -> anyhow::Result<()> {
+    loop {
+        let mut request = post();
+        if let Some(actor) = actor {
+            request = request.header("X-Actor", actor);
+        }
+        let done: Outcome = send(request.json(&order)).await?.json()?;
+        total.add(&done);
+        let Some(cursor) = done.cursor else { return Ok(()) };
+        eprintln!("{service}: {} so far", total.in_words());
+        order["cursor"] = cursor.into();
     }
 }

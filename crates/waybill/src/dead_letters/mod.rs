@@ -10,8 +10,12 @@ mod text;
 use anyhow::Context;
 use clap::{Args, Subcommand, ValueEnum};
 use events::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
+pub(crate) use self::{
+    act::{Outcome, actor, go_on},
+    text::tame,
+};
 use crate::client::{BaseUrl, Client};
 
 /// See messages that could not be applied, and run them again or throw them away.
@@ -38,8 +42,9 @@ pub(crate) async fn run(command: DeadLetters) -> anyhow::Result<()> {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Service {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Service {
     Order,
     Inventory,
     Payment,
@@ -47,9 +52,10 @@ enum Service {
 }
 
 impl Service {
-    const ALL: [Service; 4] = [Service::Order, Service::Inventory, Service::Payment, Service::Shipping];
+    pub(crate) const ALL: [Service; 4] =
+        [Service::Order, Service::Inventory, Service::Payment, Service::Shipping];
 
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Order => "order",
             Self::Inventory => "inventory",
@@ -62,7 +68,7 @@ impl Service {
 /// Where the services listen for the operator.
 #[derive(Args)]
 #[command(next_help_heading = "Addresses for the operator")]
-struct Desks {
+pub(crate) struct Desks {
     #[arg(long, env, value_name = "URL", default_value = "http://127.0.0.1:8090")]
     order_admin_url: BaseUrl,
     #[arg(long, env, value_name = "URL", default_value = "http://127.0.0.1:8091")]
@@ -74,7 +80,7 @@ struct Desks {
 }
 
 impl Desks {
-    fn of(&self, service: Service) -> &BaseUrl {
+    pub(crate) fn of(&self, service: Service) -> &BaseUrl {
         match service {
             Service::Order => &self.order_admin_url,
             Service::Inventory => &self.inventory_admin_url,

@@ -6,7 +6,7 @@ use events::Timestamp;
 use serde::de::IgnoredAny;
 
 /// Text in which whatever steers a terminal, ends a line, turns the direction of reading or has no width is spelt out.
-pub(super) fn tame(text: &str) -> String {
+pub(crate) fn tame(text: &str) -> String {
     let steers = |it: char| {
         it.is_control()
             || matches!(it, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')

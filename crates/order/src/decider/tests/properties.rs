@@ -29,6 +29,7 @@ fn about(to: OrderId, input: Input) -> Input {
     match input {
         I::Place(_) | I::ProductChanged(_) => input,
         I::Cancel(_, note) => I::Cancel(to, note),
+        I::Refold(_) => I::Refold(to),
         I::StockReserved(_, until) => I::StockReserved(to, until),
         I::StockRejected(_) => I::StockRejected(to),
         I::StockReleased(_) => I::StockReleased(to),
@@ -116,7 +117,7 @@ proptest! {
                 prop_assert!(input.order_id() == Some(*id) || before.orders.get(id) == Some(order));
             }
             check_fold(&world, &stored)?;
-            if input.order_id().is_some() {
+            if input.order_id().is_some() && !matches!(input, Input::Refold(_)) {
                 let again = Orders::default().decide(&world, &input, AT);
                 prop_assert_eq!(again, Ok(Decision::nothing()), "{:?} again", input);
             }

@@ -13,6 +13,7 @@ fn taken(world: &mut World, input: &Input) -> String {
             let facts = decision.events.iter().map(|it| match it {
                 Fact::Order(_, event) => event.stored_type().trim_end_matches(".v1"),
                 Fact::Priced(_) => "priced",
+                Fact::Refolded(_) => "refolded",
             });
             facts.collect::<Vec<_>>().join(", ")
         }

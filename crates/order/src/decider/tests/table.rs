@@ -16,6 +16,7 @@ fn shown(decided: &Result<Decision<Fact>, Declined<Refusal>>) -> String {
     let noted = |note: &Option<String>| note.iter().map(|it| format!(" {it:?}")).collect::<String>();
     let facts = decision.events.iter().map(|fact| match fact {
         Fact::Priced(product) => format!("priced {}", product.price),
+        Fact::Refolded(_) => "refolded".to_owned(),
         Fact::Order(_, OrderEvent::Placed(it)) => format!("placed {}", it.total),
         Fact::Order(_, OrderEvent::StockNoted { expires_at }) => {
             assert_eq!(*expires_at, Some(UNTIL));
@@ -95,6 +96,7 @@ fn every_input_in_every_state() {
             PaymentRefunded -> impossible: the order was never placed here
             PaymentCancelled -> impossible: the order was never placed here
             Cancel -> refused: UnknownOrder
+            Refold -> refused: UnknownOrder
             ConfirmationDue -> impossible: the order was never placed here
             ProductChanged -> priced 25.00 USD
         placed
@@ -104,6 +106,7 @@ fn every_input_in_every_state() {
             PaymentDeclined -> cancelled PaymentDeclined, clear confirmation
             ReservationExpired -> cancelled ReservationExpired, clear confirmation
             Cancel -> cancelled Customer "ordered twice", clear confirmation
+            Refold -> refolded
             ConfirmationDue -> cancelled TimedOut, clear confirmation
             ProductChanged -> priced 25.00 USD
             nothing: Place, PaymentCaptured, Dispatched, Delivered, CaptureFailed
@@ -115,6 +118,7 @@ fn every_input_in_every_state() {
             PaymentDeclined -> cancelled PaymentDeclined, clear confirmation
             ReservationExpired -> cancelled ReservationExpired, clear confirmation
             Cancel -> cancelled Customer "ordered twice", clear confirmation
+            Refold -> refolded
             ConfirmationDue -> cancelled TimedOut, clear confirmation
             ProductChanged -> priced 25.00 USD
             nothing: Place, StockReserved, PaymentCaptured, Dispatched, Delivered
@@ -126,6 +130,7 @@ fn every_input_in_every_state() {
             PaymentDeclined -> cancelled PaymentDeclined, clear confirmation
             ReservationExpired -> cancelled ReservationExpired, clear confirmation
             Cancel -> cancelled Customer "ordered twice", clear confirmation
+            Refold -> refolded
             ConfirmationDue -> cancelled TimedOut, clear confirmation
             ProductChanged -> priced 25.00 USD
             nothing: Place, PaymentAuthorized, PaymentCaptured, Dispatched, Delivered
@@ -136,6 +141,7 @@ fn every_input_in_every_state() {
             PaymentDeclined -> cancelled PaymentDeclined, clear confirmation
             ReservationExpired -> cancelled ReservationExpired, clear confirmation
             Cancel -> cancelled Customer "ordered twice", clear confirmation
+            Refold -> refolded
             ConfirmationDue -> cancelled TimedOut, clear confirmation
             ProductChanged -> priced 25.00 USD
             nothing: Place, StockReserved, PaymentAuthorized, PaymentCaptured, Dispatched
@@ -147,6 +153,7 @@ fn every_input_in_every_state() {
             CaptureFailed -> cancelled CaptureFailed
             ReservationExpired -> cancellation-requested ReservationExpired
             Cancel -> cancellation-requested Customer "ordered twice"
+            Refold -> refolded
             ProductChanged -> priced 25.00 USD
             nothing: Place, StockReserved, PaymentAuthorized, Delivered, StockRejected
                      PaymentDeclined, ShipmentCancelled, CancellationRefused, StockReleased, PaymentVoided
@@ -155,6 +162,7 @@ fn every_input_in_every_state() {
             Dispatched -> shipped WB2
             ReservationExpired -> cancellation-requested ReservationExpired
             Cancel -> cancellation-requested Customer "ordered twice"
+            Refold -> refolded
             ProductChanged -> priced 25.00 USD
             nothing: Place, StockReserved, PaymentAuthorized, PaymentCaptured, Delivered
                      StockRejected, PaymentDeclined, CaptureFailed, ShipmentCancelled, CancellationRefused
@@ -165,6 +173,7 @@ fn every_input_in_every_state() {
             CaptureFailed -> cancelled CaptureFailed
             ReservationExpired -> stock-returned
             ShipmentCancelled -> cancelled Customer
+            Refold -> refolded
             ProductChanged -> priced 25.00 USD
             nothing: Place, StockReserved, PaymentAuthorized, Delivered, StockRejected
                      PaymentDeclined, CancellationRefused, StockReleased, PaymentVoided, PaymentRefunded
@@ -173,6 +182,7 @@ fn every_input_in_every_state() {
             Dispatched -> shipped WB2
             ReservationExpired -> stock-returned
             ShipmentCancelled -> cancelled Customer
+            Refold -> refolded
             ProductChanged -> priced 25.00 USD
             nothing: Place, StockReserved, PaymentAuthorized, PaymentCaptured, Delivered
                      StockRejected, PaymentDeclined, CaptureFailed, CancellationRefused, StockReleased
@@ -182,6 +192,7 @@ fn every_input_in_every_state() {
             Dispatched -> shipped WB2
             CaptureFailed -> cancelled CaptureFailed
             ShipmentCancelled -> cancelled Customer
+            Refold -> refolded
             ProductChanged -> priced 25.00 USD
             nothing: Place, StockReserved, PaymentAuthorized, Delivered, StockRejected
                      PaymentDeclined, ReservationExpired, CancellationRefused, StockReleased, PaymentVoided
@@ -189,6 +200,7 @@ fn every_input_in_every_state() {
         confirmed, paid, cancelling, stock back
             Dispatched -> shipped WB2
             ShipmentCancelled -> cancelled Customer
+            Refold -> refolded
             ProductChanged -> priced 25.00 USD
             nothing: Place, StockReserved, PaymentAuthorized, PaymentCaptured, Delivered
                      StockRejected, PaymentDeclined, CaptureFailed, ReservationExpired, CancellationRefused
@@ -198,6 +210,7 @@ fn every_input_in_every_state() {
             PaymentCaptured -> paid
             Delivered -> delivered
             Cancel -> refused: TooLateToCancel
+            Refold -> refolded
             ProductChanged -> priced 25.00 USD
             nothing: Place, StockReserved, PaymentAuthorized, Dispatched, StockRejected
                      PaymentDeclined, CaptureFailed, ReservationExpired, ShipmentCancelled, CancellationRefused
@@ -205,6 +218,7 @@ fn every_input_in_every_state() {
         shipped, paid
             Delivered -> delivered
             Cancel -> refused: TooLateToCancel
+            Refold -> refolded
             ProductChanged -> priced 25.00 USD
             nothing: Place, StockReserved, PaymentAuthorized, PaymentCaptured, Dispatched
                      StockRejected, PaymentDeclined, CaptureFailed, ReservationExpired, ShipmentCancelled
@@ -213,6 +227,7 @@ fn every_input_in_every_state() {
         delivered
             PaymentCaptured -> paid
             Cancel -> refused: TooLateToCancel
+            Refold -> refolded
             ProductChanged -> priced 25.00 USD
             nothing: Place, StockReserved, PaymentAuthorized, Dispatched, Delivered
                      StockRejected, PaymentDeclined, CaptureFailed, ReservationExpired, ShipmentCancelled
@@ -220,6 +235,7 @@ fn every_input_in_every_state() {
                      ConfirmationDue
         delivered, paid
             Cancel -> refused: TooLateToCancel
+            Refold -> refolded
             ProductChanged -> priced 25.00 USD
             nothing: Place, StockReserved, PaymentAuthorized, PaymentCaptured, Dispatched
                      Delivered, StockRejected, PaymentDeclined, CaptureFailed, ReservationExpired
@@ -234,6 +250,7 @@ fn every_input_in_every_state() {
             StockReleased -> stock-returned
             PaymentVoided -> money-returned
             PaymentRefunded -> money-returned
+            Refold -> refolded
             ProductChanged -> priced 25.00 USD
             nothing: Place, Dispatched, Delivered, StockRejected, PaymentDeclined
                      CaptureFailed, ShipmentCancelled, CancellationRefused, PaymentCancelled, Cancel
@@ -246,6 +263,7 @@ fn every_input_in_every_state() {
             PaymentVoided -> money-returned
             PaymentRefunded -> money-returned
             PaymentCancelled -> nothing-held
+            Refold -> refolded
             ProductChanged -> priced 25.00 USD
             nothing: Place, PaymentAuthorized, PaymentCaptured, Dispatched, Delivered
                      StockRejected, CaptureFailed, ShipmentCancelled, CancellationRefused, Cancel
@@ -256,6 +274,7 @@ fn every_input_in_every_state() {
             StockReleased -> stock-returned
             PaymentVoided -> money-returned
             PaymentRefunded -> money-returned
+            Refold -> refolded
             ProductChanged -> priced 25.00 USD
             nothing: Place, PaymentAuthorized, PaymentCaptured, Dispatched, Delivered
                      StockRejected, PaymentDeclined, CaptureFailed, ShipmentCancelled, CancellationRefused
@@ -267,6 +286,7 @@ fn every_input_in_every_state() {
             StockReserved -> stock-noted
             ReservationExpired -> stock-returned
             StockReleased -> stock-returned
+            Refold -> refolded
             ProductChanged -> priced 25.00 USD
             nothing: Place, PaymentAuthorized, PaymentCaptured, Dispatched, Delivered
                      StockRejected, PaymentDeclined, CaptureFailed, ShipmentCancelled, CancellationRefused
@@ -279,6 +299,7 @@ fn every_input_in_every_state() {
             StockReleased -> stock-returned
             PaymentVoided -> money-returned
             PaymentRefunded -> money-returned
+            Refold -> refolded
             ProductChanged -> priced 25.00 USD
             nothing: Place, StockReserved, Dispatched, Delivered, StockRejected
                      PaymentDeclined, CaptureFailed, ShipmentCancelled, CancellationRefused, PaymentCancelled
@@ -290,6 +311,7 @@ fn every_input_in_every_state() {
             PaymentVoided -> money-returned
             PaymentRefunded -> money-returned
             PaymentCancelled -> nothing-held
+            Refold -> refolded
             ProductChanged -> priced 25.00 USD
             nothing: Place, StockReserved, PaymentAuthorized, PaymentCaptured, Dispatched
                      Delivered, StockRejected, CaptureFailed, ShipmentCancelled, CancellationRefused
@@ -299,6 +321,7 @@ fn every_input_in_every_state() {
             StockReleased -> stock-returned
             PaymentVoided -> money-returned
             PaymentRefunded -> money-returned
+            Refold -> refolded
             ProductChanged -> priced 25.00 USD
             nothing: Place, StockReserved, PaymentAuthorized, PaymentCaptured, Dispatched
                      Delivered, StockRejected, PaymentDeclined, CaptureFailed, ShipmentCancelled
@@ -309,6 +332,7 @@ fn every_input_in_every_state() {
         cancelled, paid, stock pending
             ReservationExpired -> stock-returned
             StockReleased -> stock-returned
+            Refold -> refolded
             ProductChanged -> priced 25.00 USD
             nothing: Place, StockReserved, PaymentAuthorized, PaymentCaptured, Dispatched
                      Delivered, StockRejected, PaymentDeclined, CaptureFailed, ShipmentCancelled
@@ -320,6 +344,7 @@ fn every_input_in_every_state() {
             PaymentCaptured -> payment-noted
             PaymentVoided -> money-returned
             PaymentRefunded -> money-returned
+            Refold -> refolded
             ProductChanged -> priced 25.00 USD
             nothing: Place, StockReserved, Dispatched, Delivered, StockRejected
                      PaymentDeclined, CaptureFailed, ReservationExpired, ShipmentCancelled, CancellationRefused
@@ -329,6 +354,7 @@ fn every_input_in_every_state() {
             PaymentVoided -> money-returned
             PaymentRefunded -> money-returned
             PaymentCancelled -> nothing-held
+            Refold -> refolded
             ProductChanged -> priced 25.00 USD
             nothing: Place, StockReserved, PaymentAuthorized, PaymentCaptured, Dispatched
                      Delivered, StockRejected, CaptureFailed, ReservationExpired, ShipmentCancelled
@@ -336,6 +362,7 @@ fn every_input_in_every_state() {
         cancelled, paid, stock done, money pending
             PaymentVoided -> money-returned
             PaymentRefunded -> money-returned
+            Refold -> refolded
             ProductChanged -> priced 25.00 USD
             nothing: Place, StockReserved, PaymentAuthorized, PaymentCaptured, Dispatched
                      Delivered, StockRejected, PaymentDeclined, CaptureFailed, ReservationExpired
@@ -345,6 +372,7 @@ fn every_input_in_every_state() {
         cancelled, paid, stock done, money done
         cancelled, stock done
         cancelled, paid, stock done
+            Refold -> refolded
             ProductChanged -> priced 25.00 USD
             nothing: Place, StockReserved, PaymentAuthorized, PaymentCaptured, Dispatched
                      Delivered, StockRejected, PaymentDeclined, CaptureFailed, ReservationExpired

@@ -1,0 +1,178 @@
+//! What a run has come to: rest, the books, the figures, and why it has not passed.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, Instant},
+};
+
+use load::{Latency, Tally};
+use sqlx::Row;
+use tokio::time::sleep;
+use uuid::Uuid;
+
+use crate::{
+    SERVICES,
+    report::{Figures, Report},
+    suite::{PROVIDER, Suite},
+    watch::{Watch, count, lag},
+};
+
+/// Waits for rest, and has the books audited.
+pub(crate) async fn conclude(
+    suite: &Suite,
+    tally: &Tally,
+    report: &mut Report,
+    rest: Duration,
+) -> anyhow::Result<()> {
+    match at_rest(suite, rest).await {
+        Ok(took) => report.figures.rest_ms = Some(took.as_millis() as u64),
+        Err(error) => report.failures.push(format!("nothing comes to rest: {error:#}")),
+    }
+    report.audit = Some(audit::audit(&sources(suite).await?, &audit::Options { patience: rest }).await?);
+    report.failures.extend(lost(suite, tally).await?);
+    Ok(())
+}
+
+/// What an audit looks at.
+pub(crate) async fn sources(suite: &Suite) -> anyhow::Result<audit::Sources> {
+    Ok(audit::Sources {
+        databases: suite.pools.clone(),
+        bus: suite.ground.bus.clone(),
+        topic_prefix: suite.prefix.clone(),
+        http: suite.http.clone(),
+        provider_url: suite.url(PROVIDER, "").await?,
+    })
+}
+
+/// Waits until nothing is left to do anywhere; how long that took.
+async fn at_rest(suite: &Suite, within: Duration) -> anyhow::Result<Duration> {
+    let begun = Instant::now();
+    loop {
+        let left = left(suite).await;
+        match &left {
+            Ok(left) if left.is_empty() => return Ok(begun.elapsed()),
+            _ if begun.elapsed() < within => sleep(Duration::from_millis(300)).await,
+            Ok(left) => anyhow::bail!("after {within:?} there are {left:?}"),
+            Err(error) => anyhow::bail!("after {within:?}: {error:#}"),
+        }
+    }
+}
+
+/// What is left to do, by what it is.
+async fn left(suite: &Suite) -> anyhow::Result<BTreeMap<String, u64>> {
+    let mut left = BTreeMap::new();
+    let open = "order_view where status not in ('delivered', 'cancelled')
+        or 'pending' in (coalesce(stock_compensation, ''), coalesce(payment_compensation, ''))";
+    left.insert("orders under way".to_owned(), count(suite, "order", open).await?);
+    for service in SERVICES {
+        for table in ["outbox", "effect", "dead_letter"] {
+            let rows = count(suite, service, &format!("engine.{table}")).await?;
+            left.insert(format!("rows in {table} of {service}"), rows);
+        }
+    }
+    left.insert("records to be read".to_owned(), lag(suite).await?);
+    left.retain(|_, count| *count > 0);
+    Ok(left)
+}
+
+pub(crate) async fn figures(
+    suite: &Suite,
+    tally: &Tally,
+    watch: &Watch,
+    report: &Report,
+) -> anyhow::Result<Figures> {
+    let (rest_ms, foreign) =
+        (report.figures.rest_ms, report.audit.as_ref().map_or(0, |it| it.ignored_records));
+    let ends = "select coalesce(cancel_reason, status), count(*) from order_view group by 1";
+    let rows = sqlx::query(ends).fetch_all(&suite.pools["order"]).await?;
+    let ended = rows.iter().map(|row| (row.get(0), row.get::<i64, _>(1).unsigned_abs()));
+    let mut errors: BTreeMap<String, u64> = BTreeMap::new();
+    for (what, count) in &tally.failed {
+        // The bodies differ in their ids: what counts is the status, or how a connection ended.
+        let kind: String = what.split('{').next().unwrap_or(what).trim().to_owned();
+        *errors.entry(kind).or_default() += *count as u64;
+    }
+    errors.insert("connections refused".into(), tally.refused as u64);
+    errors.insert("kept connections closed".into(), tally.raced as u64);
+    let latency = Latency::of(tally.accepted.iter().map(|it| it.answered).collect());
+    let ms = |it: Duration| it.as_secs_f64() * 1_000.0;
+    Ok(Figures {
+        accepted: tally.accepted.len() as u64,
+        ended: ended.collect(),
+        counted: watch.counted(),
+        published_again: published_again(suite, foreign).await?,
+        client_errors: errors,
+        cancels: tally.cancelled_with().into_iter().map(|(status, count)| (status, count as u64)).collect(),
+        latency_ms: [("p50", ms(latency.p50)), ("p99", ms(latency.p99)), ("max", ms(latency.max))].into(),
+        exits: suite.exits().await,
+        rest_ms,
+    })
+}
+
+/// What is on the topics more than the aggregates have counted, less what others have put there.
+async fn published_again(suite: &Suite, foreign: u64) -> anyhow::Result<u64> {
+    let topics = suite.ground.bus.topics(&suite.prefix).await?;
+    let events = topics.iter().filter(|it| !it.name.ends_with(".dead"));
+    let there: i64 = events.flat_map(|it| &it.partitions).map(|it| it.high).sum();
+    let mut counted = foreign.cast_signed();
+    for (service, sum) in [
+        ("order", "select sum(sequence)::bigint from order_view"),
+        ("inventory", "select sum(sequence)::bigint from reservation"),
+        ("inventory", "select sum(sequence)::bigint from product"),
+        ("payment", "select sum(sequence)::bigint from payment"),
+        ("shipping", "select sum(sequence)::bigint from shipment"),
+    ] {
+        let sum: Option<i64> = sqlx::query_scalar(sum).fetch_one(&suite.pools[service]).await?;
+        counted += sum.unwrap_or(0);
+    }
+    Ok((there - counted).max(0).unsigned_abs())
+}
+
+/// Orders that were accepted and are not there, and what else the clients alone can know.
+async fn lost(suite: &Suite, tally: &Tally) -> anyhow::Result<Vec<String>> {
+    let there =
+        sqlx::query_scalar("select order_id from order_view").fetch_all(&suite.pools["order"]).await?;
+    let there: BTreeSet<Uuid> = there.into_iter().collect();
+    let lost: Vec<Uuid> = tally.accepted.iter().map(|it| it.id).filter(|it| !there.contains(it)).collect();
+    let mut failures = Vec::new();
+    if let Some(first) = lost.first() {
+        failures.push(format!("{} accepted orders are not there, {first} for one", lost.len()));
+    }
+    let distinct: BTreeSet<Uuid> = tally.accepted.iter().map(|it| it.id).collect();
+    if distinct.len() < tally.accepted.len() {
+        failures.push("one order was the answer to requests with different keys".into());
+    }
+    if let Some(first) = tally.others.first() {
+        failures.push(format!("one key was answered with two orders: {first:?}"));
+    }
+    Ok(failures)
+}
+
+/// Why a run has not passed, from all that was seen.
+pub(crate) fn judge(report: &mut Report, tally: &Tally) {
+    let failures = &mut report.failures;
+    for fault in &report.faults {
+        if let Some(failure) = &fault.failure {
+            failures.push(format!("{} of {}: {failure}", fault.kind, fault.target));
+        }
+    }
+    if report.figures.counted.duplicates_dropped == 0 {
+        failures.push("no inbox has dropped a duplicate: redelivery was not tried".into());
+    }
+    if let Some(first) = tally.given_up.first() {
+        failures.push(format!("{} requests were given up: {first}", tally.given_up.len()));
+    }
+    if let Some(first) = &report.first {
+        failures.push(format!("{}: {}", first.law, first.text));
+    }
+    for exit in &report.figures.exits {
+        failures.push(format!("{} ended by itself: {}", exit.name, exit.status));
+    }
+    let Some(audit) = &report.audit else { return };
+    for law in audit.laws.iter().filter(|it| it.violations > 0) {
+        failures.push(format!("{} violations of the law: {}", law.violations, law.statement));
+    }
+    for finding in &audit.findings {
+        failures.push(format!("found: {}", finding.text));
+    }
+}
