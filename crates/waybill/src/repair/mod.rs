@@ -6,6 +6,7 @@
 mod advice;
 mod money;
 mod plan;
+mod proposal;
 mod send;
 #[cfg(test)]
 mod tests;
@@ -17,7 +18,8 @@ use clap::Args;
 use serde::Serialize;
 
 use self::{
-    plan::{Command, Plan, Targets},
+    plan::Plan,
+    proposal::{Command, Targets},
     send::{Desk, Sent},
 };
 use crate::{
@@ -178,18 +180,8 @@ fn clean(report: &Report) -> &'static str {
 
 fn say_left(left: &Report) {
     say!("");
-    let violated = left.violations.iter().map(|it| {
-        let order = it
-            .order_id
-            .map(|id| format!(" order {id}"))
-            .or_else(|| it.sku.clone().map(|it| format!(" {it}")));
-        format!("{}{}: {}", it.law.name(), order.unwrap_or_default(), it.text)
-    });
-    violated.for_each(|it| say!("left: {}", tame(&it)));
-    for it in &left.findings {
-        let key = it.key.as_ref().map(|key| format!(" {key}")).unwrap_or_default();
-        say!("left: {:?} at {}{}: {}", it.kind, it.service, tame(&key), tame(&it.text));
-    }
+    let wrong = left.violations.iter().map(plan::of).chain(left.findings.iter().map(plan::found));
+    wrong.for_each(|it| say!("left: {}", tame(&it)));
     say!("{}: {} orders in flight", clean(left), left.in_flight);
 }
 

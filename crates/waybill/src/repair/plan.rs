@@ -2,17 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use audit::{Account, Finding, Intent, Kind, Law, REPAIR_KEY, Report, Violation};
+use audit::{Account, Finding, Kind, Law, Report, Violation};
 use order::Status;
 use serde::Serialize;
-use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{advice, money, money::Surplus};
-use crate::{
-    client::BaseUrl,
-    dead_letters::{Desks, Service},
+use super::{
+    advice, money,
+    proposal::{Proposal, Targets, cancel, give_back, redrive, refold},
 };
+use crate::dead_letters::Service;
 
 /// What is wrong, and what can be done about it.
 #[derive(Debug, Default, Serialize)]
@@ -22,60 +21,11 @@ pub(super) struct Plan {
     pub(super) unmended: Vec<Unmended>,
 }
 
-/// A command that could be sent.
-#[derive(Debug, Serialize)]
-pub(super) struct Proposal {
-    pub(super) wrong: Vec<String>,
-    #[serde(flatten)]
-    pub(super) command: Command,
-    /// What it will do.
-    pub(super) does: String,
-    pub(super) safe_to_send_twice: bool,
-    /// Why it is, or is not.
-    pub(super) twice: &'static str,
-}
-
-/// A `POST`.
-#[derive(Debug, Serialize)]
-pub(super) struct Command {
-    pub(super) what: What,
-    pub(super) method: &'static str,
-    #[serde(serialize_with = "text")]
-    pub(super) base: BaseUrl,
-    pub(super) path: String,
-    /// JSON, or for the provider the members of a form.
-    pub(super) body: Value,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) idempotency_key: Option<String>,
-}
-
-/// In the order in which they are sent: what mends by itself first, what moves money last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum What {
-    Refold,
-    Redrive(Service),
-    CancelOrder,
-    CancelIntent,
-    Refund,
-}
-
 #[derive(Debug, Serialize)]
 pub(super) struct Unmended {
     pub(super) wrong: Vec<String>,
     /// What an operator can do.
     pub(super) advice: String,
-}
-
-/// Where commands are sent to.
-pub(super) struct Targets<'a> {
-    pub(super) order: &'a BaseUrl,
-    pub(super) desks: &'a Desks,
-    pub(super) provider: &'a BaseUrl,
-}
-
-fn text<S: serde::Serializer>(base: &BaseUrl, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(base)
 }
 
 /// The orders that have to be looked at before anything is proposed for them.
@@ -151,10 +101,8 @@ impl Plan {
         let fold = wrong.of(&[Law::Fold]);
         let money = wrong.of(&money::LAWS);
         let standing = wrong.stands();
-        for law in Law::ALL
-            .into_iter()
-            .filter(|it| ![Law::Fold, Law::Ends].contains(it) && !money::LAWS.contains(it))
-        {
+        let of_others = |it: &Law| ![Law::Fold, Law::Ends].contains(it) && !money::LAWS.contains(it);
+        for law in Law::ALL.into_iter().filter(of_others) {
             self.give_up(wrong.of(&[law]), advice::of_law(law));
         }
         if !fold.is_empty() {
@@ -168,27 +116,38 @@ impl Plan {
                 false => self.give_up(fold, advice::of_law(Law::Fold)),
             };
         }
-        let Some(account) = account else { return };
-        let laws: BTreeSet<Law> = wrong.violations.iter().map(|it| it.law).collect();
-        let mut of_money = money;
+        if let Some(account) = account {
+            let laws = wrong.violations.iter().map(|it| it.law).collect();
+            self.settle(id, (money, standing), (account, &laws), targets);
+        }
+    }
+
+    /// What is wrong with the money of an order, and that it stands still.
+    fn settle(
+        &mut self,
+        id: Uuid,
+        (mut money, standing): (Vec<String>, Vec<String>),
+        (account, broken): (&Account, &BTreeSet<Law>),
+        targets: &Targets<'_>,
+    ) {
         match account.order {
             _ if standing.is_empty() => {}
             Some(it) if matches!(it.status, Status::Placed | Status::Confirmed) && !it.cancelling => {
                 self.proposals.push(cancel(id, standing, targets));
             }
             // What a cancelled order waits for is mostly money that nobody gives back.
-            Some(it) if it.status == Status::Cancelled => of_money.extend(standing),
+            Some(it) if it.status == Status::Cancelled => money.extend(standing),
             _ => self.give_up(standing, advice::TOO_LATE),
         }
-        if of_money.is_empty() {
+        if money.is_empty() {
             return;
         }
-        match money::surplus(account, &laws) {
-            Ok(surplus) if surplus.is_empty() => self.give_up(of_money, advice::NOTHING_TO_MOVE),
+        match money::surplus(account, broken) {
+            Ok(surplus) if surplus.is_empty() => self.give_up(money, advice::NOTHING_TO_MOVE),
             Ok(surplus) => {
-                self.proposals.extend(surplus.iter().map(|it| give_back(id, it, of_money.clone(), targets)));
+                self.proposals.extend(surplus.iter().map(|it| give_back(id, it, money.clone(), targets)));
             }
-            Err(why) => self.give_up(of_money, why),
+            Err(why) => self.give_up(money, why),
         }
     }
 
@@ -199,105 +158,17 @@ impl Plan {
         let (Some(service), Some(key)) = (service, key) else {
             return self.give_up(vec![found(finding)], advice::UNNAMED_KEY);
         };
-        self.proposals.push(Proposal {
-            wrong: vec![found(finding)],
-            command: Command {
-                what: What::Redrive(service),
-                method: "POST",
-                base: targets.desks.of(service).clone(),
-                path: "/dead-letters/redrive".into(),
-                body: json!({"key": key, "reason": REASON}),
-                idempotency_key: None,
-            },
-            does: "runs the dead letters of this key again, in their order, up to the first that is poison still; \
-                   nothing is thrown away"
-                .into(),
-            safe_to_send_twice: true,
-            twice: "the inbox knows what was applied",
-        });
+        self.proposals.push(redrive(service, key, vec![found(finding)], targets));
     }
 }
 
-const REASON: &str = "waybill repair";
-
-fn of(violation: &Violation) -> String {
+pub(super) fn of(violation: &Violation) -> String {
     let order = violation.order_id.map(|it| format!(" order {it}"));
     let subject = order.or_else(|| violation.sku.as_ref().map(|it| format!(" {it}"))).unwrap_or_default();
     format!("{}{subject}: {}", violation.law.name(), violation.text)
 }
 
-fn found(finding: &Finding) -> String {
+pub(super) fn found(finding: &Finding) -> String {
     let key = finding.key.as_ref().map(|it| format!(" {it}")).unwrap_or_default();
     format!("{:?} at {}{key}: {}", finding.kind, finding.service, finding.text)
-}
-
-fn refold(id: Uuid, wrong: Vec<String>, targets: &Targets<'_>) -> Proposal {
-    Proposal {
-        wrong,
-        command: Command {
-            what: What::Refold,
-            method: "POST",
-            base: targets.desks.of(Service::Order).clone(),
-            path: format!("/orders/{id}/refold"),
-            body: Value::Null,
-            idempotency_key: None,
-        },
-        does: "writes the order's row in the read model anew from its events, under its lock; nothing happens to the \
-               order"
-            .into(),
-        safe_to_send_twice: true,
-        twice: "the same events fold to the same row",
-    }
-}
-
-fn cancel(id: Uuid, wrong: Vec<String>, targets: &Targets<'_>) -> Proposal {
-    Proposal {
-        wrong,
-        command: Command {
-            what: What::CancelOrder,
-            method: "POST",
-            base: targets.order.clone(),
-            path: format!("/orders/{id}/cancel"),
-            body: json!({"reason": "stands still (waybill repair)"}),
-            idempotency_key: None,
-        },
-        does: "cancels the order, and whoever holds something for it gives it back; a confirmed one once shipping has \
-               stopped its parcel, and one that has been shipped is refused (409)"
-            .into(),
-        safe_to_send_twice: true,
-        twice: "an order is cancelled once",
-    }
-}
-
-fn give_back(id: Uuid, surplus: &Surplus<'_>, wrong: Vec<String>, targets: &Targets<'_>) -> Proposal {
-    let Surplus { intent, why } = surplus;
-    let Intent { id: reference, currency, .. } = intent;
-    let (what, path, amount, body, verb) = match intent.held() {
-        0 => {
-            let net = intent.net();
-            let body = json!({"payment_intent": reference, "amount": net.to_string(),
-                "metadata[order_id]": id.to_string()});
-            (What::Refund, "/v1/refunds".to_owned(), net, body, "refunds")
-        }
-        held => {
-            let path = format!("/v1/payment_intents/{reference}/cancel");
-            (What::CancelIntent, path, held, json!({}), "lets go of the authorised")
-        }
-    };
-    let purpose = if what == What::Refund { "refund" } else { "cancel" };
-    Proposal {
-        wrong,
-        command: Command {
-            what,
-            method: "POST",
-            base: targets.provider.clone(),
-            path,
-            body,
-            idempotency_key: Some(format!("{REPAIR_KEY}{purpose}-{reference}-{amount}")),
-        },
-        does: format!("{verb} {amount} {currency} (minor units) of {reference}, of order {id}: {why}"),
-        safe_to_send_twice: true,
-        twice: "the idempotency key is that of the intent, the purpose and the amount, and the provider gives back no \
-                more than it has",
-    }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::plan::{Command, What};
+use super::proposal::{Command, What};
 use crate::{
     client::{Answer, Client, send},
     dead_letters::{Outcome, go_on},
