@@ -9,12 +9,14 @@ use crate::{
 
 /// What is broken whenever it is seen, provided that effects were read before their causes: order, shipment,
 /// payment, reservation, ledger. Facts are only added to, so a cause that is not there now was not there then.
-pub(crate) fn at_any_time(seen: &Seen) -> Vec<(Law, String)> {
+pub(crate) fn at_any_time(seen: &Seen) -> Broken {
     let Seen { order, shipment, payment, stock, books } = seen;
     let mut broken = charged_once(books);
     if let Some(order) = order {
         broken.extend(order_caused(order, shipment, payment, stock));
         broken.extend(compensated(order, payment, stock));
+        let text = "the ledger is in another currency than its total";
+        broken.extend(unless(books.is_in(order.total.currency), Law::Provider, text));
     }
     if shipment.is_some_and(|it| it.has_left()) {
         broken.extend(departure_caused(payment, stock));
@@ -23,10 +25,11 @@ pub(crate) fn at_any_time(seen: &Seen) -> Vec<(Law, String)> {
         broken.extend(amounts(payment, order));
         broken.extend(provider(payment, books));
     }
-    broken.into_iter().map(|(law, what)| (law, format!("{what}: {seen}"))).collect()
+    broken
 }
 
-type Broken = Vec<(Law, &'static str)>;
+/// Laws, and in which way each is broken.
+pub(crate) type Broken = Vec<(Law, &'static str)>;
 
 /// `text` unless `kept`.
 fn unless(kept: bool, law: Law, text: &'static str) -> Option<(Law, &'static str)> {
@@ -140,7 +143,7 @@ fn charged_once(books: &Books) -> Broken {
 
 /// What an order that has settled still lacks elsewhere. What it has published may not have been read yet, so this
 /// is a suspicion until it has been.
-pub(crate) fn at_the_end(seen: &Seen) -> Option<(Law, String)> {
+pub(crate) fn at_the_end(seen: &Seen) -> Option<(Law, &'static str)> {
     let order = seen.order.filter(Ordered::is_settled)?;
     let paying = seen.payment.map(|it| it.status);
     let holding = seen.stock.map(|it| it.status);
@@ -151,6 +154,7 @@ pub(crate) fn at_the_end(seen: &Seen) -> Option<(Law, String)> {
             Law::Delivered,
             paying == Some(Paying::Captured)
                 && (books.net(), books.held()) == (order.total.amount, 0)
+                && books.is_in(order.total.currency)
                 && holding == Some(Holding::Deducted)
                 && moving == Some(Moving::Delivered),
         ),
@@ -162,7 +166,7 @@ pub(crate) fn at_the_end(seen: &Seen) -> Option<(Law, String)> {
             (Law::Cancelled, money && stock && parcel && (books.net(), books.held()) == (0, 0))
         }
     };
-    (!kept).then(|| (law, format!("an end that is none: {seen}")))
+    unless(kept, law, "an end that is none")
 }
 
 /// The law of the end that an order has come to.

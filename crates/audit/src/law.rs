@@ -83,7 +83,7 @@ impl Law {
                 "confirmed: authorised and reserved; paid: captured; shipped: captured and stock kept"
             }
             Self::Provider => {
-                "what payment says was authorised, captured, voided or refunded is so in the ledger"
+                "what payment says was authorised, captured, voided or refunded is so in the ledger, in the order's currency"
             }
             Self::ChargedOnce => "the ledger has at most one authorisation and one capture of an order",
             Self::Compensated => "what a cancelled order says is back is back",

@@ -107,6 +107,7 @@ async fn enter(
             continue;
         }
         let books = &mut orders.entry(id).or_default().books;
+        books.coin.enter(&entry.currency);
         match entry.kind {
             Kind::Authorize => {
                 books.authorized += entry.amount;

@@ -18,15 +18,21 @@
 //!    then on the topics is read by every group. Once they are passed the suspects alone are looked at again, and what
 //!    is wrong still is a violation. Marks that are not passed in time are a finding, and no suspect is judged.
 //! 6. *An order stands still* if it is the same before the marks and after them and no service has anything for it:
-//!    nothing to publish or to ask, no deadline, no carrier to wait for. Whatever happens leaves a higher count or
+//!    nothing to publish or to ask, no deadline, no parcel that a person may move. Whatever happens leaves a higher count or
 //!    something to do in the look that follows. Parked dead letters explain it, and are a finding.
+//!    So is a parcel without a deadline where a carrier moves others by theirs; where people do, such are counted.
 //!
 //! A topic that has lost its beginning to retention is judged from where it begins; keys that are wholly gone from it
 //! are counted as forgotten. Of a compacted topic only the last word on a key is expected.
 //!
+//! *What it costs*: an order takes 136 bytes, its events on the topic at hand an id and a number each, and what the
+//! inboxes are asked for nothing. 20,000 orders of all kinds, with 267,000 events looked up in the inboxes: 8 to 11 s on
+//! two cores that had other work (1.2 s of them its own), 180 MB at most, no snapshot longer than 0.3 s; release build.
+//!
 //! **Absent:** writing anything; repairs; a history of audits.
 
 mod account;
+mod carrier;
 mod findings;
 mod judge;
 mod law;
@@ -121,6 +127,7 @@ pub async fn audit(sources: &Sources, options: &Options) -> anyhow::Result<Repor
         in_flight,
         ignored_records: verdicts.ignored_records,
         forgotten: verdicts.forgotten,
+        awaiting_person: verdicts.awaiting_person,
         laws: verdicts.laws(),
         violations: verdicts.violations,
         findings: verdicts.findings,

@@ -18,7 +18,7 @@ use crate::{
     law::Law,
     ledger,
     report::Verdicts,
-    seen::{Held, Holding, Moving, Paid, Paying, Seen, Shipped},
+    seen::{Held, Holding, Leg, Moving, Paid, Paying, Seen, Shipped},
     topic::{Key, Numbered},
 };
 
@@ -30,6 +30,8 @@ pub(crate) struct Look {
     /// What waits to be published, by aggregate and key.
     pub(crate) outbox: HashMap<(Aggregate, Key), Vec<Numbered>>,
     pub(crate) work: Work,
+    /// What shipping's carrier has a deadline for, of whichever parcel.
+    pub(crate) legs: BTreeSet<Leg>,
     /// The order service's price list.
     pub(crate) prices: BTreeMap<String, Priced>,
     /// Inventory's products, each with how many of its events were published.
@@ -132,6 +134,10 @@ impl Look {
             self.seen(row.try_get("order_id")?).shipment = Some(shipped);
         }
         drop(rows);
+        let kinds = "select distinct kind from engine.deadline where kind in ('dispatch', 'deliver')";
+        for kind in sqlx::query_scalar::<_, String>(kinds).fetch_all(&mut *tx).await? {
+            self.legs.insert(Leg::parse(&kind)?);
+        }
         self.engine(&mut tx, wanted).await
     }
 

@@ -80,7 +80,7 @@ async fn consumed(sources: &Sources, patience: Duration) -> anyhow::Result<Vec<F
     loop {
         let mut late = Vec::new();
         for (service, marks) in &marks {
-            if marks.iter().any(|mark| mark.committed.unwrap_or(0) < mark.end) {
+            if marks.iter().any(|mark| reached(mark) < mark.end) {
                 let now = progress(sources, service).await?;
                 late.extend(marks.iter().filter_map(|mark| consumer(service, mark, &now)));
             }
@@ -92,11 +92,16 @@ async fn consumed(sources: &Sources, patience: Duration) -> anyhow::Result<Vec<F
     }
 }
 
+/// Up to where nothing is left to read: what retention has taken from a partition is waited for by nobody.
+fn reached(progress: &Progress) -> i64 {
+    progress.committed.unwrap_or(0).max(progress.low)
+}
+
 /// What a service has not read of a partition up to the mark.
 fn consumer(service: &str, mark: &Progress, now: &[Progress]) -> Option<Finding> {
-    let Progress { topic, partition, committed, end } = mark;
+    let Progress { topic, partition, committed, end, .. } = mark;
     let now = now.iter().find(|it| it.topic == *topic && it.partition == *partition)?;
-    let reached = now.committed.unwrap_or(0);
+    let reached = reached(now);
     if reached >= *end {
         return None;
     }
@@ -104,4 +109,30 @@ fn consumer(service: &str, mark: &Progress, now: &[Progress]) -> Option<Finding>
     let how = if stands { "its consumer does not move" } else { "its consumer is behind" };
     let text = format!("{how}: {topic}/{partition} is read up to {reached} of {end}");
     Some(Finding { kind: Kind::Consumer, service: service.to_owned(), key: None, text })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(committed: Option<i64>, (low, end): (i64, i64), expected: Option<&str>) {
+        let progress = Progress { topic: "waybill.order".into(), partition: 0, committed, low, end };
+        let found = consumer("payment", &progress, std::slice::from_ref(&progress)).map(|it| it.text);
+        let expected =
+            expected.map(|it| format!("its consumer does not move: waybill.order/0 is read up to {it}"));
+        assert_eq!(found, expected);
+        assert_eq!(reached(&progress) < end, expected.is_some());
+    }
+
+    #[test]
+    fn what_retention_has_taken_is_not_waited_for() {
+        check(None, (5, 5), None);
+        check(Some(3), (5, 5), None);
+        check(None, (5, 7), Some("5 of 7"));
+        check(Some(6), (5, 7), Some("6 of 7"));
+        check(Some(7), (5, 7), None);
+        check(None, (0, 2), Some("0 of 2"));
+        check(None, (0, 0), None);
+    }
 }

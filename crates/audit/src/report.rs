@@ -4,7 +4,10 @@ use events::Timestamp;
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::law::Law;
+use crate::{
+    law::Law,
+    seen::{Leg, Seen},
+};
 
 /// What an audit came to.
 #[derive(Serialize, Debug, Clone)]
@@ -21,6 +24,8 @@ pub struct Report {
     pub ignored_records: u64,
     /// Aggregates whose history the topics hold no more, because of their retention.
     pub forgotten: u64,
+    /// Orders in flight whose parcels nobody moves but a person.
+    pub awaiting_person: u64,
     pub laws: Vec<Checked>,
     /// At most [`MOST`] of each law; `laws` counts all.
     pub violations: Vec<Violation>,
@@ -69,6 +74,8 @@ pub enum Kind {
     Failing,
     /// Dead letters hold up a key.
     Parked,
+    /// A parcel that could move has no deadline, where a carrier moves parcels by deadlines.
+    Carrier,
     /// What was to be published is not, in good time.
     Relay,
     /// What was published is not read, in good time.
@@ -96,6 +103,9 @@ pub(crate) struct Verdicts {
     pub(crate) stale_rows: BTreeSet<Uuid>,
     pub(crate) ignored_records: u64,
     pub(crate) forgotten: u64,
+    pub(crate) awaiting_person: u64,
+    /// The legs that a carrier, not a person, has carried parcels on.
+    pub(crate) carried: BTreeSet<Leg>,
 }
 
 /// What a violation is of.
@@ -112,14 +122,24 @@ impl Verdicts {
         *self.checked.entry(law).or_default() += times;
     }
 
-    /// A law is broken. The same again, which a second look may see, is not told twice.
+    /// A law is broken. The same again, which a second look may see, is not told twice; a law that is broken in two
+    /// ways is.
     pub(crate) fn violate(&mut self, law: Law, subject: Subject, events: Vec<String>, text: String) {
+        self.tell(law, subject, &text.clone(), events, text);
+    }
+
+    /// What is seen of an order breaks a law in this way, in whichever state a second look sees it.
+    pub(crate) fn contradict(&mut self, (law, what): (Law, &'static str), id: Uuid, seen: &Seen) {
+        self.tell(law, Subject::Order(id), what, vec![], format!("{what}: {seen}"));
+    }
+
+    fn tell(&mut self, law: Law, subject: Subject, what: &str, events: Vec<String>, text: String) {
         let (order_id, sku, key) = match subject {
             Subject::Order(id) => (Some(id), None, id.to_string()),
             Subject::Sku(sku) => (None, Some(sku.clone()), sku),
             Subject::Other(key) => (None, None, key),
         };
-        if !self.told.insert((law, format!("{key} {}", events.join(" ")))) {
+        if !self.told.insert((law, format!("{key} {} {what}", events.join(" ")))) {
             return;
         }
         let count = self.counts.entry(law).or_default();
@@ -142,5 +162,27 @@ impl Verdicts {
             violations: count(&self.counts, law),
         };
         Law::ALL.into_iter().map(checked).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_ways_of_breaking_one_law_are_two_and_the_same_way_is_one() {
+        let (mut verdicts, id) = (Verdicts::default(), Uuid::now_v7());
+        let mut later = Seen::default();
+        later.books.refunded = 5;
+        for seen in [Seen::default(), later] {
+            verdicts.contradict((Law::Caused, "shipped, and no parcel has left"), id, &seen);
+            verdicts.contradict((Law::Caused, "confirmed without reserved stock"), id, &seen);
+        }
+        for sequence in [2, 3, 2] {
+            verdicts.violate(Law::Sequence, Subject::Order(id), vec![], format!("{sequence} is another"));
+        }
+        let counts = |law| verdicts.laws().iter().find(|it| it.law == law).map(|it| it.violations);
+        assert_eq!((counts(Law::Caused), counts(Law::Sequence)), (Some(2), Some(2)));
+        assert_eq!(verdicts.violations.len(), 4);
     }
 }

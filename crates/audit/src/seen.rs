@@ -3,14 +3,14 @@
 use std::fmt;
 
 use anyhow::bail;
-use events::Money;
+use events::{Currency, Money};
 use order::{Return, Status};
 
 /// An enum that is a word in a database.
 macro_rules! words {
     ($(#[doc = $doc:literal])+ $name:ident { $($variant:ident = $word:literal),+ $(,)? }) => {
         $(#[doc = $doc])+
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
         pub(crate) enum $name { $($variant),+ }
 
         impl $name {
@@ -54,6 +54,11 @@ words! {
         Captured = "captured", Kept = "kept", Scheduled = "scheduled", Dispatched = "dispatched",
         Delivered = "delivered", Cancelled = "cancelled", Barred = "barred",
     }
+}
+
+words! {
+    /// What a carrier does; also the kind of its deadline.
+    Leg { Dispatch = "dispatch", Deliver = "deliver" }
 }
 
 /// What is known of one order. Kept for all of them at once, so it is small.
@@ -118,9 +123,47 @@ pub(crate) struct Books {
     pub(crate) cancelled: i64,
     pub(crate) authorizations: u16,
     pub(crate) captures: u16,
+    pub(crate) coin: Coin,
+}
+
+/// What the entries of an order's books are in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Coin {
+    /// There are no entries.
+    #[default]
+    Nothing,
+    One(Currency),
+    /// In more than one, or in none that is known: their sums mean nothing.
+    Mixed,
+}
+
+impl Coin {
+    /// Takes in what the next entry is in, as the provider writes it.
+    pub(crate) fn enter(&mut self, code: &str) {
+        *self = match (*self, code.to_uppercase().parse()) {
+            (Self::Nothing, Ok(first)) => Self::One(first),
+            (Self::One(first), Ok(next)) if first == next => Self::One(first),
+            _ => Self::Mixed,
+        };
+    }
+}
+
+impl fmt::Display for Coin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nothing => Ok(()),
+            Self::One(currency) => write!(f, " {currency}"),
+            Self::Mixed => f.write_str(" of several currencies"),
+        }
+    }
 }
 
 impl Books {
+    /// Whether its amounts can be compared with those in `currency`.
+    pub(crate) fn is_in(&self, currency: Currency) -> bool {
+        matches!(self.coin, Coin::Nothing) || self.coin == Coin::One(currency)
+    }
+
     pub(crate) fn net(&self) -> i64 {
         self.captured - self.refunded
     }
@@ -146,10 +189,13 @@ impl Shipped {
         matches!(self.status, Moving::Dispatched | Moving::Delivered)
     }
 
-    /// A person moves it, or a carrier's deadline.
-    pub(crate) fn awaits_carrier(&self) -> bool {
-        let ready = self.status == Moving::Scheduled && self.captured && !self.awaits_stock;
-        ready || self.status == Moving::Dispatched
+    /// What follows as soon as a person says so, or a carrier's deadline is due.
+    pub(crate) fn awaits(&self) -> Option<Leg> {
+        match self.status {
+            Moving::Scheduled if self.captured && !self.awaits_stock => Some(Leg::Dispatch),
+            Moving::Dispatched => Some(Leg::Deliver),
+            _ => None,
+        }
     }
 }
 
@@ -175,10 +221,10 @@ impl fmt::Display for Seen {
             Some(it) => write!(f, "; shipment {}", it.status)?,
             None => f.write_str("; no shipment")?,
         }
-        let Books { authorized, captured, refunded, cancelled, .. } = self.books;
+        let Books { authorized, captured, refunded, cancelled, coin, .. } = self.books;
         write!(
             f,
-            "; ledger: authorised {authorized}, captured {captured}, refunded {refunded}, let go {cancelled}"
+            "; ledger{coin}: authorised {authorized}, captured {captured}, refunded {refunded}, let go {cancelled}"
         )
     }
 }

@@ -4,19 +4,19 @@ use sqlx::Row;
 use uuid::Uuid;
 
 use crate::{
-    Sources, judge,
+    Sources, carrier, judge,
     law::Law,
     ledger,
     look::{Look, Priced},
     report::{Subject, Verdicts},
-    seen::{Ordered, Seen, Shipped},
+    seen::{Leg, Ordered, Seen, Shipped},
 };
 
 /// What is wrong whatever is in flight.
 pub(crate) fn at_once(look: &Look, verdicts: &mut Verdicts) {
     for (id, seen) in &look.orders {
-        for (law, text) in judge::at_any_time(seen) {
-            verdicts.violate(law, Subject::Order(*id), vec![], text);
+        for broken in judge::at_any_time(seen) {
+            verdicts.contradict(broken, *id, seen);
         }
     }
     let orders = look.orders.len() as u64;
@@ -54,33 +54,42 @@ pub(crate) async fn again(
     let suspects: Vec<Uuid> = first.orders.iter().filter(|it| suspect(it.1)).map(|it| *it.0).collect();
     let second = Look::take(sources, Some(&suspects), verdicts).await?;
     prices(first, &second, passed, verdicts);
-    let mut in_flight = 0;
+    let (mut in_flight, mut waiting) = (0, Vec::new());
     for id in suspects {
         let (Some(before), Some(now)) = (first.orders.get(&id), second.orders.get(&id)) else { continue };
-        for (law, text) in judge::at_any_time(now) {
-            verdicts.violate(law, Subject::Order(id), vec![], text);
+        for broken in judge::at_any_time(now) {
+            verdicts.contradict(broken, id, now);
         }
         let judged = order(id, before, now, &second, passed);
         match judged {
             Judged::Fine => {}
             Judged::InFlight => in_flight += u64::from(!verdicts.is_violated(id)),
-            Judged::Broken(law, text) => verdicts.violate(law, Subject::Order(id), vec![], text),
+            Judged::Awaits(leg) => {
+                in_flight += u64::from(!verdicts.is_violated(id));
+                waiting.push((id, leg));
+            }
+            Judged::Broken(law, what) => verdicts.contradict((law, what), id, now),
         }
     }
+    verdicts.carried.extend(first.legs.union(&second.legs));
+    carrier::judge(&waiting, verdicts);
     Ok(in_flight)
 }
 
+#[derive(Debug, PartialEq)]
 enum Judged {
     /// Or told of otherwise.
     Fine,
     InFlight,
-    Broken(Law, String),
+    /// A person, or a carrier that has forgotten it.
+    Awaits(Leg),
+    Broken(Law, &'static str),
 }
 
 fn order(id: Uuid, before: &Seen, now: &Seen, second: &Look, passed: bool) -> Judged {
     // Placing an order comes before all that follows from it.
     let Some(order) = now.order else {
-        return Judged::Broken(Law::Known, format!("nobody has placed it: {now}"));
+        return Judged::Broken(Law::Known, "nobody has placed it");
     };
     if second.work.parked.contains(&id) {
         return Judged::Fine;
@@ -89,23 +98,23 @@ fn order(id: Uuid, before: &Seen, now: &Seen, second: &Look, passed: bool) -> Ju
     match judge::at_the_end(now) {
         None if order.is_settled() => return Judged::Fine,
         // What the first look saw settled was told before the marks; a call may still be open.
-        Some((law, text)) if passed && had_settled && !second.work.open.contains(&id) => {
-            return Judged::Broken(law, text);
+        Some((law, what)) if passed && had_settled && !second.work.open.contains(&id) => {
+            return Judged::Broken(law, what);
         }
         _ => {}
     }
     if passed && stands(id, &order, before, now, second) {
-        return Judged::Broken(Law::Ends, format!("nothing is under way for it: {now}"));
+        return match now.shipment.as_ref().and_then(Shipped::awaits) {
+            Some(leg) => Judged::Awaits(leg),
+            None => Judged::Broken(Law::Ends, "nothing is under way for it"),
+        };
     }
     Judged::InFlight
 }
 
-/// Whether nothing will ever follow.
+/// Whether nothing will ever follow, unless somebody moves its parcel.
 fn stands(id: Uuid, order: &Ordered, before: &Seen, now: &Seen, second: &Look) -> bool {
-    !order.is_settled()
-        && before == now
-        && !second.work.open.contains(&id)
-        && !now.shipment.as_ref().is_some_and(Shipped::awaits_carrier)
+    !order.is_settled() && before == now && !second.work.open.contains(&id)
 }
 
 /// A price that is another than inventory's is on its way, unless it was so before the marks.
@@ -149,3 +158,6 @@ pub(crate) async fn name_events(sources: &Sources, verdicts: &mut Verdicts) -> a
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -161,7 +161,7 @@ impl MemoryLog {
             for (partition, records) in (0..).zip(partitions) {
                 let committed = group.and_then(|it| it.committed.get(&(topic.clone(), partition)).copied());
                 let end = records.len() as i64;
-                progress.push(Progress { topic: topic.to_string(), partition, committed, end });
+                progress.push(Progress { topic: topic.to_string(), partition, committed, low: 0, end });
             }
         }
         progress

@@ -34,6 +34,8 @@ pub struct Progress {
     pub partition: i32,
     /// The first offset that the group has not done; `None` when it has committed nothing yet.
     pub committed: Option<i64>,
+    /// The first offset that the partition still has: what lay before it nobody can read any more.
+    pub low: i64,
     /// The offset that the next record of the partition will get.
     pub end: i64,
 }

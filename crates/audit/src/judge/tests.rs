@@ -1,6 +1,7 @@
 use events::Money;
 
 use super::*;
+use crate::seen::Coin;
 
 /// An order of 1999 that all agree is delivered.
 fn delivered() -> Seen {
@@ -42,6 +43,7 @@ fn delivered() -> Seen {
             cancelled: 0,
             authorizations: 1,
             captures: 1,
+            coin: Coin::One(total.currency),
         },
     }
 }
@@ -132,4 +134,21 @@ fn what_has_not_settled_is_not_at_an_end() {
         (payment(it).refunded, it.books.refunded) = (0, 0);
     };
     check(refunded(), pending, &[]);
+}
+
+#[test]
+fn an_amount_in_another_currency_is_another_amount() {
+    use Law::{Delivered, Provider};
+    let book = |codes: &'static [&str]| {
+        move |it: &mut Seen| {
+            it.books.coin = Coin::Nothing;
+            codes.iter().for_each(|code| it.books.coin.enter(code));
+        }
+    };
+    check(delivered(), book(&["usd", "usd"]), &[]);
+    check(delivered(), book(&["eur", "eur"]), &[Provider, Delivered]);
+    check(delivered(), book(&["usd", "eur", "usd"]), &[Provider, Delivered]);
+    check(delivered(), book(&["shells", "usd"]), &[Provider, Delivered]);
+    check(refunded(), book(&["usd", "eur"]), &[Provider]);
+    check(refunded(), book(&[]), &[]);
 }

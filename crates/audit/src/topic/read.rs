@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::{Counters, History, Key, ReadPast, service, told};
-use crate::{Sources, law::Law, report::Verdicts};
+use crate::{Sources, carrier, law::Law, report::Verdicts, seen::Leg};
 
 /// For how long a record that is on the topic is waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -68,10 +68,11 @@ impl OnTopic {
         counters: &Counters,
         verdicts: &mut Verdicts,
     ) {
-        let Some((key, sequence, id, name)) = ours(record, aggregate) else {
+        let Some((key, sequence, id, name, leg)) = ours(record, aggregate) else {
             verdicts.ignored_records += 1;
             return;
         };
+        verdicts.carried.extend(leg);
         let position = || format!("{} sequence {sequence}", told(record, &name, Some(id)));
         if sequence > counters.get(&key).copied().unwrap_or(0) {
             let last = self.beyond.entry(key.clone()).or_default();
@@ -87,13 +88,17 @@ impl OnTopic {
     }
 }
 
-/// An event of the service whose topic this is: key, sequence, id and type. What others have put there, poison for
+/// Key, sequence, id, type, and the leg that a carrier has carried a parcel on.
+type Ours = (Key, i64, Uuid, String, Option<Leg>);
+
+/// An event of the service whose topic this is. What others have put there, poison for
 /// one, is not the relay's.
-fn ours(record: &Received, aggregate: Aggregate) -> Option<(Key, i64, Uuid, String)> {
+fn ours(record: &Received, aggregate: Aggregate) -> Option<Ours> {
     let event = Envelope::open(record).and_then(Envelope::read).ok()?;
     if event.source.strip_prefix("/waybill/") != Some(service(aggregate)) {
         return None;
     }
     let key = Key::parse(aggregate, std::str::from_utf8(record.key.as_deref()?).ok()?)?;
-    Some((key, event.sequence?, event.id, event.r#type.into_owned()))
+    let leg = carrier::carried(&event).filter(|_| aggregate == Aggregate::Shipping);
+    Some((key, event.sequence?, event.id, event.r#type.into_owned(), leg))
 }

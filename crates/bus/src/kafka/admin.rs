@@ -77,6 +77,7 @@ impl KafkaBus {
                     Some(Offset::Offset(offset)) => Some(offset),
                     _ => None,
                 },
+                low: partition.low,
                 end: partition.high,
             };
             Ok(partitions(&infos).map(progress).collect())

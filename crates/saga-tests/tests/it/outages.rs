@@ -142,12 +142,12 @@ async fn a_service_begins_though_a_connection_takes_long() {
     let args = ["shipping", "--database-url", &url, "--http-addr", &http];
     let service =
         tokio::spawn(shipping::run_on(Bus::memory(), shipping::Config::parse_from(args), stop.clone()));
-    eventually(PATIENCE, "it has asked something", async || {
-        let asked = "select count(*) from pg_stat_activity
-            where datname = current_database() and application_name = 'shipping' and query <> ''";
-        match sqlx::query_scalar(asked).fetch_one(&pool).await {
-            Ok(0_i64) => Err("nothing".to_owned()),
-            asked => asked.map_err(|error| error.to_string()),
+    eventually(PATIENCE, "its tables are begun", async || {
+        let migrating = "select count(*) from pg_locks where locktype = 'advisory' and granted
+            and database = (select oid from pg_database where datname = current_database())";
+        match sqlx::query_scalar(migrating).fetch_one(&pool).await {
+            Ok(0_i64) => Err("nobody migrates".to_owned()),
+            begun => begun.map_err(|error| error.to_string()),
         }
     })
     .await;

@@ -40,6 +40,9 @@ fn summary(report: &Report) -> String {
     if report.forgotten > 0 {
         text.push_str(&format!("; {} keys that the topics hold no more", report.forgotten));
     }
+    if report.awaiting_person > 0 {
+        text.push_str(&format!("; {} parcels wait for a person", report.awaiting_person));
+    }
     let clean = if report.is_clean() { "clean" } else { "not clean" };
     format!("{clean}: {text}")
 }

@@ -60,6 +60,10 @@ pub(super) fn of_finding(kind: Kind) -> &'static str {
             "it is published as soon as the service's relay gets on: see its `/readyz` and Kafka's"
         }
         Kind::Consumer => "it is read as soon as the service gets on: see whether it runs, and its `/readyz`",
+        Kind::Carrier => {
+            "the deadline by which a carrier would have moved the parcel is lost, and nobody sets it again: move it by hand, \
+             `POST /shipments/{order_id}/dispatch` and `/deliver` at shipping, or cancel the order before it has left"
+        }
         Kind::Parked => "see `waybill dead-letters list`",
     }
 }

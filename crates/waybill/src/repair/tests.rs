@@ -41,6 +41,7 @@ fn report(laws: &[Law], findings: Vec<Finding>) -> Report {
         in_flight: 0,
         ignored_records: 0,
         forgotten: 0,
+        awaiting_person: 0,
         laws: vec![],
         violations: laws.iter().map(|it| violation(*it)).collect(),
         findings,
@@ -181,8 +182,9 @@ fn what_no_command_mends_is_named() {
     let mut wrong = report(&[Law::Published, Law::Sequence, Law::Caused], vec![]);
     wrong.violations.push(Violation { order_id: None, sku: Some("MUG-01".into()), ..violation(Law::Stock) });
     wrong.violations.push(Violation { order_id: None, ..violation(Law::Known) });
-    wrong.findings =
-        [Kind::Failing, Kind::Relay, Kind::Consumer].map(|it| finding(it, "payment", "x")).into();
+    wrong.findings = [Kind::Failing, Kind::Relay, Kind::Consumer, Kind::Carrier]
+        .map(|it| finding(it, "payment", "x"))
+        .into();
     check(
         &wrong,
         None,
@@ -197,6 +199,8 @@ fn what_no_command_mends_is_named() {
           it is published as soon as the service's relay gets on: see 
         Consumer at payment x: it is so
           it is read as soon as the service gets on: see whether it ru
+        Carrier at payment x: it is so
+          the deadline by which a carrier would have moved the parcel 
         published order 7: it is so
           no command mends this: an event that was recorded never came
         sequence order 7: it is so
