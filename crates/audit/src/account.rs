@@ -9,11 +9,11 @@ use uuid::Uuid;
 use crate::{
     Sources,
     ledger::{self, Intent},
-    seen::Paying,
+    seen::{Moving, Paying},
 };
 
 /// What is known of one order's money. The provider was asked first, then payment, then the order: what the ledger
-/// has was caused by what the others say, or by nobody here.
+/// has was caused by what the others say, or by nobody here. Shipping comes last: a parcel may have left meanwhile.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Account {
     /// None: it was never placed.
@@ -21,6 +21,19 @@ pub struct Account {
     /// None: payment has never heard of it.
     pub payment: Option<Payment>,
     pub intents: Vec<Intent>,
+    /// Inventory knows it, whatever came of its reservation.
+    pub reserved: bool,
+    /// None: shipping has never heard of it.
+    pub parcel: Option<Parcel>,
+}
+
+/// Where an order's parcel is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Parcel {
+    /// Not on its way, or stopped.
+    Here,
+    /// Whatever the others say of the order, the customer has it or will.
+    Left,
 }
 
 /// How an order stands, by its row.
@@ -90,5 +103,24 @@ pub async fn account(sources: &Sources, order: Uuid) -> anyhow::Result<Account> 
             Status::deserialize(serde::de::value::StrDeserializer::<serde::de::value::Error>::new(status))?;
         anyhow::Ok(Standing { status, cancelling: it.try_get("cancelling")? })
     });
-    Ok(Account { order: standing.transpose()?, payment: payment.transpose()?, intents })
+    let reserved = sqlx::query_scalar("select exists (select from reservation where order_id = $1)")
+        .bind(order)
+        .fetch_one(sources.database("inventory")?)
+        .await
+        .context("looking at the reservation")?;
+    let parcel = parcel(sources, order).await?;
+    Ok(Account { order: standing.transpose()?, payment: payment.transpose()?, intents, reserved, parcel })
+}
+
+async fn parcel(sources: &Sources, order: Uuid) -> anyhow::Result<Option<Parcel>> {
+    let status: Option<String> = sqlx::query_scalar("select status from shipment where order_id = $1")
+        .bind(order)
+        .fetch_optional(sources.database("shipping")?)
+        .await
+        .context("looking at the shipment")?;
+    let of = |it: String| match Moving::parse(&it)? {
+        Moving::Dispatched | Moving::Delivered => anyhow::Ok(Parcel::Left),
+        _ => Ok(Parcel::Here),
+    };
+    status.map(of).transpose()
 }

@@ -46,7 +46,7 @@ mod topic;
 mod verdict;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
 
@@ -56,7 +56,7 @@ use events::Timestamp;
 use sqlx::PgPool;
 
 pub use self::{
-    account::{Account, Holds, Payment, Standing, account},
+    account::{Account, Holds, Parcel, Payment, Standing, account},
     law::Law,
     ledger::Intent,
     readers::reads,
@@ -112,7 +112,8 @@ pub async fn audit(sources: &Sources, options: &Options) -> anyhow::Result<Repor
     verdict::at_once(&first, &mut verdicts);
     topic::check(sources, &past, &first, &mut verdicts).await?;
     let late = marks::pass(sources, options.patience).await?;
-    let in_flight = verdict::again(sources, &first, late.is_empty(), &mut verdicts).await?;
+    let mut unsettled = BTreeSet::new();
+    let in_flight = verdict::again(sources, &first, late.is_empty(), &mut verdicts, &mut unsettled).await?;
     findings::find(sources, &mut verdicts).await?;
     verdicts.findings.extend(late);
     verdict::name_events(sources, &mut verdicts).await?;
@@ -120,6 +121,7 @@ pub async fn audit(sources: &Sources, options: &Options) -> anyhow::Result<Repor
     for order in first.orders.values().filter_map(|it| it.order) {
         *orders.entry(format!("{:?}", order.status).to_lowercase()).or_default() += 1;
     }
+    unsettled.retain(|it| verdicts.is_violated(*it));
     Ok(Report {
         as_of: first.as_of.unwrap_or(Timestamp::UNIX_EPOCH),
         took_ms: begun.elapsed().as_millis() as u64,
@@ -132,5 +134,6 @@ pub async fn audit(sources: &Sources, options: &Options) -> anyhow::Result<Repor
         violations: verdicts.violations,
         findings: verdicts.findings,
         stale_rows: verdicts.stale_rows,
+        unsettled,
     })
 }

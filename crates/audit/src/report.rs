@@ -33,6 +33,8 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// Orders whose events are whole, and of which the row in the read model alone is wrong.
     pub stale_rows: BTreeSet<Uuid>,
+    /// Orders that break a law while something is under way for them still, or parked: it may change what is wrong.
+    pub unsettled: BTreeSet<Uuid>,
 }
 
 /// How often a law was checked, and broken.

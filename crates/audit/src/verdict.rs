@@ -1,5 +1,7 @@
 //! What follows from the looks.
 
+use std::collections::BTreeSet;
+
 use sqlx::Row;
 use uuid::Uuid;
 
@@ -42,12 +44,13 @@ pub(crate) fn at_once(look: &Look, verdicts: &mut Verdicts) {
 }
 
 /// Looks again at what may have been in flight at the first look. `passed`: what was committed by then is read by
-/// all. Returns how many orders cannot be judged yet.
+/// all. Returns how many orders cannot be judged yet; `unsettled` is given all that something is under way for.
 pub(crate) async fn again(
     sources: &Sources,
     first: &Look,
     passed: bool,
     verdicts: &mut Verdicts,
+    unsettled: &mut BTreeSet<Uuid>,
 ) -> anyhow::Result<u64> {
     let suspect =
         |seen: &Seen| !seen.order.is_some_and(|it| it.is_settled()) || judge::at_the_end(seen).is_some();
@@ -61,6 +64,10 @@ pub(crate) async fn again(
             verdicts.contradict(broken, id, now);
         }
         let judged = order(id, before, now, &second, passed);
+        let has_work = second.work.open.contains(&id) || second.work.parked.contains(&id);
+        if has_work || matches!(judged, Judged::InFlight) {
+            unsettled.insert(id);
+        }
         match judged {
             Judged::Fine => {}
             Judged::InFlight => in_flight += u64::from(!verdicts.is_violated(id)),

@@ -88,15 +88,19 @@ pub(crate) struct Places {
 /// Longer than a database that is there takes to answer.
 const CONNECT: Duration = Duration::from_secs(5);
 
+/// `10s`, `500ms`, `2m`, `1h`, or seconds.
 pub(crate) fn time(text: &str) -> Result<Duration, String> {
+    let wrong = || "expected 10s, 500ms, 2m or 1h".to_owned();
     let digits = text.find(|it: char| !it.is_ascii_digit()).unwrap_or(text.len());
-    let number: u64 = text[..digits].parse().map_err(|_| "expected 10s, 500ms or 2m".to_owned())?;
-    match &text[digits..] {
-        "ms" => Ok(Duration::from_millis(number)),
-        "s" | "" => Ok(Duration::from_secs(number)),
-        "m" => Ok(Duration::from_secs(60 * number)),
-        _ => Err("expected 10s, 500ms or 2m".into()),
-    }
+    let number: u64 = text[..digits].parse().map_err(|_| wrong())?;
+    let seconds = match &text[digits..] {
+        "ms" => return Ok(Duration::from_millis(number)),
+        "s" | "" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        _ => return Err(wrong()),
+    };
+    number.checked_mul(seconds).map(Duration::from_secs).ok_or_else(wrong)
 }
 
 impl Places {
@@ -187,6 +191,7 @@ mod tests {
         assert_eq!(time("500ms"), Ok(Duration::from_millis(500)));
         assert_eq!(time("2m"), Ok(Duration::from_secs(120)));
         assert_eq!(time("7"), Ok(Duration::from_secs(7)));
-        assert!(["", "s", "-1s", "1h"].iter().all(|it| time(it).is_err()));
+        assert_eq!(time("1h"), Ok(Duration::from_secs(3_600)));
+        assert!(["", "s", "-1s", "1d", "400000000000000000m"].iter().all(|it| time(it).is_err()));
     }
 }

@@ -11,6 +11,7 @@ use anyhow::{Context, bail};
 use chaos::{Caught, Ground, KINDS, MUTANTS, Report, Selection, Setup, Wanted};
 
 use crate::{
+    audit::time,
     exit::Misused,
     output::{Steps, say, table},
     signals::Stops,
@@ -166,23 +167,11 @@ fn write(file: Option<&Path>, content: impl FnOnce() -> anyhow::Result<String>) 
     fs::write(file, content()?).with_context(|| format!("writing {}", file.display()))
 }
 
-/// `90s`, `5m`, `1h`, or seconds.
+/// A time that a run can take.
 fn duration(text: &str) -> Result<Duration, String> {
-    let (digits, unit) = match text.trim_end_matches(|it: char| it.is_ascii_alphabetic()) {
-        "" => (text, ""),
-        digits => text.split_at(digits.len()),
-    };
-    let seconds = match unit {
-        "" | "s" => 1,
-        "m" => 60,
-        "h" => 3_600,
-        _ => return Err("expected 90s, 5m or 1h".into()),
-    };
-    let count: u64 = digits.parse().map_err(|_| "expected 90s, 5m or 1h".to_owned())?;
-    match count.checked_mul(seconds) {
-        Some(seconds @ 1..=86_400) => Ok(Duration::from_secs(seconds)),
-        _ => Err("expected a time from 1 s to a day".into()),
-    }
+    let all = Duration::from_secs(1)..=Duration::from_secs(86_400);
+    let given = time(text)?;
+    all.contains(&given).then_some(given).ok_or_else(|| "expected a time from 1 s to a day".into())
 }
 
 #[cfg(test)]

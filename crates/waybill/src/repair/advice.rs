@@ -6,6 +6,8 @@ pub(super) const NOTHING_TO_MOVE: &str = "no command mends this: no money is lef
      history, `GET /payments/{order_id}` and the provider's ledger; what the services say of it is behind or wrong";
 pub(super) const TOO_LATE: &str = "no command mends this: the order cannot be cancelled any more, and what it waits for was lost. See what of it was \
      not published, and how its shipment stands: `POST /shipments/{order_id}/dispatch` and `/deliver` are a person's";
+pub(super) const FAILED_REFUND: &str = "the provider could not give this back, and says so again whenever it is asked under this key: a person has to \
+     give it back there, under another idempotency key that begins with `waybill-repair-`, by which the audit knows it";
 pub(super) const UNNAMED_KEY: &str =
     "the key is no text: redrive it by the id of a letter, see `waybill dead-letters list`";
 

@@ -4,6 +4,7 @@
 //! twice; no statement of SQL writes. What no command mends is named.
 
 mod advice;
+mod hold;
 mod money;
 mod plan;
 mod proposal;
@@ -33,7 +34,8 @@ use crate::{
 /// Audit the suite, and propose a command for each thing that is wrong; send them when that is confirmed.
 ///
 /// Each proposal says what is wrong, what would be sent, and what that will do. Nothing is sent without `--yes` or a
-/// yes at a terminal. Sent again, none has a second effect. What no command mends is named. Exit codes: 0 all is well,
+/// yes at a terminal; a cancellation or money only if it is proposed still by a fresh audit just before. Sent again,
+/// none has a second effect. What no command mends is named. Exit codes: 0 all is well,
 /// also after what was sent; 1 something is wrong, or left; 2 something could not be looked at.
 #[derive(Args)]
 pub(crate) struct Repair {
@@ -97,9 +99,10 @@ pub(crate) async fn run(repair: Repair) -> anyhow::Result<()> {
     let desk = Desk { client: &client, actor: repair.actor(), key: repair.key(&plan)? };
     let mut sent = Vec::new();
     for proposal in &plan.proposals {
-        let it = desk.send(&proposal.command).await;
+        let again = async || repair.plan(&sources, &repair.look(&sources).await?).await;
+        let it = send::unless_mended(&proposal.command, again, async |it| desk.send(it).await).await;
         if !repair.json {
-            say!("\nsent: {}\n      {}", line(&proposal.command), tame(&it.answer));
+            show_sent(&proposal.command, &it);
         }
         sent.push(it);
     }
@@ -172,6 +175,14 @@ fn show(plan: &Plan, report: &Report) {
     }
     let (sent, named) = (plan.proposals.len(), plan.unmended.len());
     say!("\n{}: {sent} commands to send, {named} things that no command mends", clean(report));
+}
+
+fn show_sent(command: &Command, it: &Sent) {
+    let verb = if it.sent { "sent:" } else { "kept:" };
+    say!("\n{verb} {}\n      {}", tame(&line(command)), tame(&it.answer));
+    if let Some(advice) = it.advice {
+        say!("do:   {advice}");
+    }
 }
 
 fn clean(report: &Report) -> &'static str {

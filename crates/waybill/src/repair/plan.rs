@@ -8,7 +8,8 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::{
-    advice, money,
+    advice, hold, money,
+    money::Surplus,
     proposal::{Proposal, Targets, cancel, give_back, redrive, refold},
 };
 use crate::dead_letters::Service;
@@ -59,7 +60,7 @@ pub(super) fn plan(report: &Report, accounts: &BTreeMap<Uuid, Account>, targets:
         }
     }
     for (id, wrong) in orders {
-        plan.order(id, &wrong, report.stale_rows.contains(&id), accounts.get(&id), targets);
+        plan.order(id, &wrong, (report, accounts), targets);
     }
     plan.proposals.sort_by_key(|it| it.command.what);
     plan
@@ -94,8 +95,7 @@ impl Plan {
         &mut self,
         id: Uuid,
         wrong: &Wrong<'_>,
-        is_stale: bool,
-        account: Option<&Account>,
+        (report, accounts): (&Report, &BTreeMap<Uuid, Account>),
         targets: &Targets<'_>,
     ) {
         let fold = wrong.of(&[Law::Fold]);
@@ -111,14 +111,18 @@ impl Plan {
                 [money, standing].concat(),
                 "first its row in the read model: look again after that",
             );
-            return match is_stale {
+            return match report.stale_rows.contains(&id) {
                 true => self.proposals.push(refold(id, fold, targets)),
                 false => self.give_up(fold, advice::of_law(Law::Fold)),
             };
         }
-        if let Some(account) = account {
+        if let Some(account) = accounts.get(&id) {
             let laws = wrong.violations.iter().map(|it| it.law).collect();
-            self.settle(id, (money, standing), (account, &laws), targets);
+            let surplus = match hold::why(id, report, accounts, account, &laws) {
+                Some(why) => Err(why),
+                None => money::surplus(account, &laws),
+            };
+            self.settle(id, (money, standing), (account, surplus), targets);
         }
     }
 
@@ -127,7 +131,7 @@ impl Plan {
         &mut self,
         id: Uuid,
         (mut money, standing): (Vec<String>, Vec<String>),
-        (account, broken): (&Account, &BTreeSet<Law>),
+        (account, surplus): (&Account, Result<Vec<Surplus<'_>>, &'static str>),
         targets: &Targets<'_>,
     ) {
         match account.order {
@@ -142,7 +146,7 @@ impl Plan {
         if money.is_empty() {
             return;
         }
-        match money::surplus(account, broken) {
+        match surplus {
             Ok(surplus) if surplus.is_empty() => self.give_up(money, advice::NOTHING_TO_MOVE),
             Ok(surplus) => {
                 self.proposals.extend(surplus.iter().map(|it| give_back(id, it, money.clone(), targets)));

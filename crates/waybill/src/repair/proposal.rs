@@ -25,7 +25,7 @@ pub(super) struct Proposal {
 }
 
 /// A `POST`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub(super) struct Command {
     pub(super) what: What,
     pub(super) method: &'static str,

@@ -2,7 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::proposal::{Command, What};
+use super::{
+    advice,
+    plan::Plan,
+    proposal::{Command, What},
+};
 use crate::{
     client::{Answer, Client, send},
     dead_letters::{Outcome, go_on},
@@ -19,46 +23,91 @@ pub(super) struct Desk<'a> {
 /// What was sent, and what came of it.
 #[derive(Debug, Serialize)]
 pub(super) struct Sent {
-    what: What,
-    path: String,
-    done: bool,
+    pub(super) what: What,
+    pub(super) path: String,
+    pub(super) sent: bool,
+    pub(super) done: bool,
     pub(super) answer: String,
+    /// What is left to a person.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) advice: Option<&'static str>,
 }
 
 impl Command {
     pub(super) fn is_of_the_provider(&self) -> bool {
         matches!(self.what, What::CancelIntent | What::Refund)
     }
+
+    /// It cannot be taken back: what it was planned on has to be so still.
+    fn is_final(&self) -> bool {
+        self.is_of_the_provider() || self.what == What::CancelOrder
+    }
+
+    fn kept(&self, why: String) -> Sent {
+        Sent { what: self.what, path: self.path.clone(), sent: false, done: false, answer: why, advice: None }
+    }
+}
+
+/// Sends a command; a final one only if a fresh plan proposes the very same, as any time may have passed since it was
+/// planned.
+pub(super) async fn unless_mended(
+    command: &Command,
+    again: impl AsyncFnOnce() -> anyhow::Result<Plan>,
+    send: impl AsyncFnOnce(&Command) -> Sent,
+) -> Sent {
+    if command.is_final() {
+        match again().await {
+            Ok(fresh) if fresh.proposals.iter().any(|it| it.command == *command) => {}
+            Ok(_) => return command.kept("not sent: it is not proposed any more".into()),
+            Err(error) => return command.kept(format!("not sent: {error:#}")),
+        }
+    }
+    send(command).await
+}
+
+/// Whether a status of the provider's says that it is done, and else what is left to a person.
+pub(super) fn concluded(what: What, status: &str) -> (bool, Option<&'static str>) {
+    match (what, status) {
+        (What::Refund, "succeeded") | (What::CancelIntent, "canceled") => (true, None),
+        // The answer is kept under the idempotency key.
+        (What::Refund, "failed" | "canceled") => (false, Some(advice::FAILED_REFUND)),
+        // It may be pending at the bank: a later look tells.
+        _ => (false, None),
+    }
 }
 
 impl Desk<'_> {
     pub(super) async fn send(&self, command: &Command) -> Sent {
-        let (done, answer) = match self.ask(command).await {
-            Ok((done, answer)) => (done, answer),
-            Err(error) => (false, format!("{error:#}")),
+        let asked = match command.is_of_the_provider() {
+            true => self.provider(command).await,
+            false => self.service(command).await.map(|(done, answer)| (done, answer, None)),
         };
-        Sent { what: command.what, path: command.path.clone(), done, answer }
+        let (done, answer, advice) = asked.unwrap_or_else(|error| (false, format!("{error:#}"), None));
+        Sent { what: command.what, path: command.path.clone(), sent: true, done, answer, advice }
     }
 
     /// Whether it was done, and the answer in words.
-    async fn ask(&self, command: &Command) -> anyhow::Result<(bool, String)> {
+    async fn service(&self, command: &Command) -> anyhow::Result<(bool, String)> {
+        let Command { what, base, path, body, .. } = command;
+        let request = self.client.post(base, path).header("X-Actor", self.actor);
+        match what {
+            What::Redrive(_) => self.redrive(command).await,
+            What::Refold => Ok((true, order(&send(request).await?)?)),
+            _ => Ok((true, order(&send(request.json(body)).await?)?)),
+        }
+    }
+
+    /// Whether it was done, the answer in words, and what is left to a person.
+    async fn provider(&self, command: &Command) -> anyhow::Result<(bool, String, Option<&'static str>)> {
         let Command { what, base, path, body, idempotency_key, .. } = command;
         let mut request = self.client.post(base, path).header("X-Actor", self.actor);
         if let Some(key) = idempotency_key {
             request = request.header("Idempotency-Key", key);
         }
-        match what {
-            What::Redrive(_) => self.redrive(command).await,
-            What::Refold => Ok((true, order(&send(request).await?)?)),
-            What::CancelOrder => Ok((true, order(&send(request.json(body)).await?)?)),
-            What::CancelIntent | What::Refund => {
-                let request = request.bearer_auth(self.key.unwrap_or_default()).form(body);
-                let answer: Standing = send(request).await?.json()?;
-                // A refund may be pending at the bank, or fail there: that is not done.
-                let done = ["succeeded", "canceled"].contains(&answer.status.as_str());
-                Ok((done, format!("the provider says: {}", answer.status)))
-            }
-        }
+        let request = request.bearer_auth(self.key.unwrap_or_default()).form(body);
+        let answer: Standing = send(request).await?.json()?;
+        let (done, advice) = concluded(*what, &answer.status);
+        Ok((done, format!("the provider says: {}", answer.status), advice))
     }
 
     async fn redrive(&self, command: &Command) -> anyhow::Result<(bool, String)> {

@@ -1,5 +1,7 @@
 //! From findings to proposals.
 
+mod hold;
+mod sending;
 mod surplus;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -46,6 +48,7 @@ fn report(laws: &[Law], findings: Vec<Finding>) -> Report {
         violations: laws.iter().map(|it| violation(*it)).collect(),
         findings,
         stale_rows: BTreeSet::new(),
+        unsettled: BTreeSet::new(),
     }
 }
 
@@ -57,17 +60,21 @@ fn account(status: impl Into<Option<Status>>, payment: Option<(Holds, &str)>, in
     let order = status.into().map(|status| Standing { status, cancelling: false });
     let own = |reference: &str| (!reference.is_empty()).then(|| reference.to_owned());
     let payment = payment.map(|(holds, reference)| Payment { holds, reference: own(reference) });
-    Account { order, payment, intents: intents.to_vec() }
+    Account { order, payment, intents: intents.to_vec(), reserved: false, parcel: None }
 }
 
 #[track_caller]
 fn planned(report: &Report, account: Option<Account>) -> Plan {
+    planned_of(report, &account.map(|it| (ORDER, it)).into_iter().collect())
+}
+
+#[track_caller]
+fn planned_of(report: &Report, accounts: &BTreeMap<Uuid, Account>) -> Plan {
     let repair = Cli::parse_from(["repair"]).repair;
     let targets =
         Targets { order: &repair.order_url, desks: &repair.desks, provider: repair.places.provider() };
-    let accounts: BTreeMap<Uuid, Account> = account.map(|it| (ORDER, it)).into_iter().collect();
     assert_eq!(unclear(report), accounts.keys().copied().collect(), "what is looked at");
-    plan(report, &accounts, &targets)
+    plan(report, accounts, &targets)
 }
 
 #[track_caller]
