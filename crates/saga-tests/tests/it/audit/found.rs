@@ -68,6 +68,28 @@ async fn a_call_in_vain_an_overdue_order_and_a_relay_that_stands_still_are_found
     assert!(text(Kind::Relay).starts_with("its relay does not move: 1 events wait"), "{report:#?}");
 }
 
+/// The carrier forgets one parcel, and moves the next.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_parcel_whose_deadline_is_gone_is_found() {
+    let env = vec![("shipping", "CARRIER_DELAY_MS", "5000".to_owned())];
+    let suite = Processes::start_with(Setup { env, ..Setup::default() }).await;
+    PLAIN.stock(&suite.target(), 0).await.expect("stock");
+    let (id, other) = (place(&suite).await, place(&suite).await);
+    let due = format!("engine.deadline where kind = 'dispatch' and key = '{id}'");
+    at_least(&suite, 1, "shipping", &due).await;
+    let forget = sqlx::query("delete from engine.deadline where key = $1").bind(id.to_string());
+    assert_eq!(forget.execute(&suite.pools["shipping"]).await.expect("a delete").rows_affected(), 1);
+    let arrived = format!("order_view where status = 'delivered' and paid and order_id = '{other}'");
+    at_least(&suite, 1, "order", &arrived).await;
+    let report = look(&suite.sources()).await;
+    suite.clear().await;
+
+    assert!(report.violations.is_empty(), "{:#?}", report.violations);
+    let found: Vec<_> = report.findings.iter().map(|it| (it.kind, it.key.clone())).collect();
+    assert_eq!(found, [(Kind::Carrier, Some(id.to_string()))], "{report:#?}");
+    assert_eq!((report.in_flight, report.awaiting_person), (1, 0), "{report:#?}");
+}
+
 /// Two letters of an order, and a service that runs them again in the reverse order.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn letters_that_are_applied_in_the_reverse_order_are_found() {
