@@ -32,7 +32,7 @@ impl Hunter {
                     continue;
                 };
                 let at_ms = begun.elapsed().as_millis() as u64;
-                let _ = tell.send(Some(First { at_ms, law: first.law.name().to_owned(), text: first.text }));
+                let _ = tell.send(Some(First { at_ms, law: first.law, text: first.text }));
                 return;
             }
         });

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use audit::Law;
 use load::{EVERYTHING, Mix};
 use serde::Serialize;
 
@@ -18,6 +19,8 @@ pub struct Mutant {
     /// The value of `WAYBILL_MUTANT`, see `engine::Mutant`.
     pub name: &'static str,
     pub about: &'static str,
+    /// What it breaks: nothing else counts.
+    laws: &'static [Law],
     faults: &'static str,
     /// Cancellations of a thousand orders.
     cancels: u32,
@@ -50,51 +53,93 @@ const LOST_ANSWERS: &[(&str, u32)] = &[
     ("pm_card_cutConnection", 200),
 ];
 
-/// All of them.
-pub const MUTANTS: [Mutant; 10] = [
-    mutant("offset-before-commit", "offsets are stored before the transaction", "kill-stuck"),
-    mutant("no-inbox", "event ids are not remembered", "rewind"),
+/// All of them; and before them a build with nothing wrong, which must not be caught.
+pub const MUTANTS: [Mutant; 11] = [
+    mutant(SOUND, "nothing: a control, which must not be caught", &Law::ALL, "churn,rewind,freeze"),
+    mutant(
+        "offset-before-commit",
+        "offsets are stored before the transaction",
+        &[Law::Consumed, Law::Ends],
+        "kill-stuck",
+    ),
+    mutant("no-inbox", "event ids are not remembered", &[Law::Consumed], "rewind"),
     mutant(
         "last-seen-relay",
         "the relay reads on from the last id it saw",
+        &[Law::Sequence, Law::Published],
         "idle-in-transaction,backend-storm",
     ),
-    mutant("skip-locked-pool", "relays publish side by side", "churn"),
+    Mutant {
+        cancels: 400,
+        ..mutant("skip-locked-pool", "relays publish side by side", &[Law::Sequence], "churn")
+    },
     Mutant {
         cancels: 500,
-        ..mutant("past-failed-delivery", "the relay goes on past a refused record of its key", "refusal")
+        ..mutant(
+            "past-failed-delivery",
+            "the relay goes on past a refused record of its key",
+            &[Law::Sequence],
+            "refusal",
+        )
     },
     Mutant {
         cancels: 600,
         ..mutant(
             "no-tombstone",
             "a compensation that comes before its action leaves nothing behind",
+            &[Law::Ends, Law::Cancelled, Law::Compensated],
             "freeze",
         )
     },
     Mutant {
         tokens: Some(LOST_ANSWERS),
-        ..mutant("no-idempotency-key", "the provider is asked again under another key", "cut")
+        ..mutant(
+            "no-idempotency-key",
+            "the provider is asked again under another key",
+            &[Law::ChargedOnce],
+            "cut",
+        )
     },
     Mutant {
         env: &[("RESERVATION_TTL_SECS", "1")],
         ..mutant(
             "expiry-without-lock",
             "stock runs out by what was read without a lock",
+            &[Law::Sequence, Law::Caused, Law::Stock, Law::Delivered],
             "idle-in-transaction,slow",
         )
     },
-    mutant("redrive-out-of-order", "the letters of a key are run again in reverse", "poison"),
+    mutant(
+        "redrive-out-of-order",
+        "the letters of a key are run again in reverse",
+        &[Law::Redriven],
+        "poison",
+    ),
     Mutant {
         tokens: Some(REFUNDS),
         cancels: 500,
         env: &[("CARRIER_DELAY_MS", "5000")],
-        ..mutant("refund-on-request", "a refund is called done when it is asked for", "cut")
+        ..mutant("refund-on-request", "a refund is called done when it is asked for", &[Law::Provider], "cut")
     },
 ];
 
-const fn mutant(name: &'static str, about: &'static str, faults: &'static str) -> Mutant {
-    Mutant { name, about, faults, cancels: EVERYTHING.cancels, tokens: None, env: &[] }
+/// The control: no defence is taken out.
+const SOUND: &str = "none";
+
+impl Mutant {
+    /// Whether what became of it is as it should be.
+    pub fn is_as_it_should(&self, caught: &Caught) -> bool {
+        (self.name == SOUND) == caught.by.is_none()
+    }
+}
+
+const fn mutant(
+    name: &'static str,
+    about: &'static str,
+    laws: &'static [Law],
+    faults: &'static str,
+) -> Mutant {
+    Mutant { name, about, laws, faults, cancels: EVERYTHING.cancels, tokens: None, env: &[] }
 }
 
 /// Runs one mutant until it is caught, or its time is over.
@@ -110,7 +155,9 @@ pub async fn hunt(
     let mut env = usual_env();
     env.extend(setup.env);
     env.extend(mutant.env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-    env.push(("WAYBILL_MUTANT".into(), mutant.name.into()));
+    if mutant.name != SOUND {
+        env.push(("WAYBILL_MUTANT".into(), mutant.name.into()));
+    }
     let wanted = Wanted {
         seed,
         duration: LONGEST,
@@ -122,9 +169,12 @@ pub async fn hunt(
         setup: Setup { env, ..setup },
     };
     let report = run(ground, &wanted, tell).await?;
-    let (by, after_ms) = match (&report.first, report.failures.first()) {
-        (Some(first), _) => (Some(format!("{}: {}", first.law, first.text)), first.at_ms),
-        (None, failure) => (failure.cloned(), report.took_ms),
-    };
+    // By its law alone: a run may also fail for other reasons, which prove nothing.
+    let at_once = report.first.iter().map(|it| (it.law, it.text.as_str(), it.at_ms));
+    let at_rest = report.audit.iter().flat_map(|it| &it.violations);
+    let at_rest = at_rest.map(|it| (it.law, it.text.as_str(), report.took_ms));
+    let caught = at_once.chain(at_rest).find(|it| mutant.laws.contains(&it.0));
+    let after_ms = caught.map_or(report.took_ms, |it| it.2);
+    let by = caught.map(|(law, text, _)| format!("{}: {text}", law.name()));
     Ok(Caught { name: mutant.name.into(), about: mutant.about.into(), by, after_ms, report })
 }

@@ -25,6 +25,10 @@ pub fn page(report: &Report) -> String {
         &["at", "fault", "hit", "proof that it took hold", "until delivered again", "failure"],
         report.faults.iter().map(row),
     );
+    let page = match report.left_out.is_empty() {
+        true => page,
+        false => page.text(format!("Not possible here, and left out: {}.", report.left_out.join("; "))),
+    };
     let figures = report.figures.to_string();
     let figures = figures.lines().map(|line| {
         let (name, value) = line.split_at(line.find("  ").unwrap_or(line.len()).min(line.len()));

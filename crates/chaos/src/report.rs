@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
+use audit::Law;
 use serde::Serialize;
 
 use crate::{
@@ -37,7 +38,7 @@ pub struct Report {
 #[derive(Debug, Clone, Serialize)]
 pub struct First {
     pub at_ms: u64,
-    pub law: String,
+    pub law: Law,
     pub text: String,
 }
 
@@ -102,12 +103,6 @@ impl Report {
 
     pub fn passed(&self) -> bool {
         self.failures.is_empty()
-    }
-}
-
-impl Struck {
-    pub(crate) fn has_failed(&self) -> bool {
-        self.failure.is_some()
     }
 }
 

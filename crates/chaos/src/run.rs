@@ -70,7 +70,7 @@ pub async fn run(ground: Arc<Ground>, wanted: &Wanted, tell: Tell<'_>) -> anyhow
     sleep(WARM).await;
     let mut faults = Vec::new();
     for planned in plan {
-        if hunter.has_found() || (wanted.mutant.is_some() && faults.iter().any(Struck::has_failed)) {
+        if hunter.has_found() {
             break;
         }
         let struck = strike(&suite, planned, begun, &mut rng).await;
@@ -122,6 +122,9 @@ async fn strike(suite: &Suite, planned: Planned, begun: Instant, rng: &mut Rng) 
     let (kind, target) = planned.fault.name();
     let outcome = timeout(STUCK, planned.fault.strike(suite, planned.hold, rng)).await;
     let outcome = outcome.unwrap_or_else(|_| Err(anyhow::anyhow!("it is not over after {STUCK:?}")));
+    if outcome.is_err() {
+        suite.heal().await;
+    }
     let until_ms = begun.elapsed().as_millis() as u64;
     let recovered = canary::delivered(suite).await;
     let recovered_ms = recovered.as_ref().ok().map(|it| it.as_millis() as u64);

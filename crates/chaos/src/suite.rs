@@ -238,6 +238,16 @@ impl Suite {
         Ok(it.process.pid())
     }
 
+    /// After a fault that broke off: all ways are open, and nobody is stopped or down, for the next one's sake.
+    pub(crate) async fn heal(&self) {
+        self.ground.to_postgres.values().chain([&self.ground.to_kafka, &self.to_provider]).for_each(Proxy::heal);
+        for it in self.lock().await.0.values_mut() {
+            // One that is gone is started again by whoever looks after them.
+            let _ = it.process.signal(Signal::SIGCONT);
+            it.wanted = true;
+        }
+    }
+
     /// The ends that nobody had asked for, so far.
     pub(crate) async fn exits(&self) -> Vec<Exit> {
         self.lock().await.0.values().flat_map(|it| it.exits.clone()).collect()

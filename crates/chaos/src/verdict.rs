@@ -163,7 +163,7 @@ pub(crate) fn judge(report: &mut Report, tally: &Tally) {
         failures.push(format!("{} requests were given up: {first}", tally.given_up.len()));
     }
     if let Some(first) = &report.first {
-        failures.push(format!("{}: {}", first.law, first.text));
+        failures.push(format!("{}: {}", first.law.name(), first.text));
     }
     for exit in &report.figures.exits {
         failures.push(format!("{} ended by itself: {}", exit.name, exit.status));

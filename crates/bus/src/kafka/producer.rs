@@ -31,10 +31,6 @@ impl KafkaProducer {
         config
             .set("enable.idempotence", "true")
             .set("acks", "all")
-            // When the broker refuses a batch, no later one of its partition may be written: a broker that does not know
-            // this producer yet takes whatever comes first, so that nothing may be on its way behind it.
-            .set("enable.gapless.guarantee", "true")
-            .set("max.in.flight.requests.per.connection", "1")
             // Without a limit: a record that timed out while its successors did not would break the order.
             .set("message.timeout.ms", "0")
             // Longer than a broker takes, much shorter than the library's default.

@@ -73,6 +73,7 @@ pub(super) async fn idle_in_transaction(
     let (state, xmin, age): (String, Option<String>, f64) = (row.get(0), row.get(1), row.get(2));
     snapshot.rollback().await?;
     ensure!(state == "idle in transaction", "the holder is {state}");
+    ensure!(held > 0, "there was no row to hold");
     let xmin = xmin.context("the holder holds no snapshot")?;
     Ok(format!(
         "idle in transaction for {age:.1} s with the snapshot of {xmin}; {waiting} backends waited for {held} rows"

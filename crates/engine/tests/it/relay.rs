@@ -152,54 +152,6 @@ pub(crate) async fn refused(rig: &Rig, mutant: Option<engine::Mutant>) -> Result
     held
 }
 
-/// The client lets them pass, many of one key are handed over at once, and the broker refuses the first of them.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_the_broker_alone_refuses_is_not_overtaken_by_its_own_key() {
-    let rig = Rig::new().await;
-    rig.bus.configure_topic(&rig.publishes(), &[("max.message.bytes", "650")]).await.unwrap();
-    let engine = rig.engine("engine").run(|it| it == "relay");
-    for key in ["a", "b", "c", "d", "e", "f"] {
-        // Of another key first: the producer is connected, and the broker knows nothing of it in most partitions.
-        let warm = format!("warm-{key}");
-        fill(&rig, &warm, 1, 3, 0).await;
-        gone(&rig, &warm).await;
-        fill(&rig, key, 1, 900, 100).await;
-        let other = format!("well-{key}");
-        fill(&rig, &other, 1, 300, 0).await;
-        gone(&rig, &other).await;
-    }
-    assert_eq!(rig.count("select count(*) from engine.outbox").await, 6 * 900);
-    rig.bus.configure_topic(&rig.publishes(), &[]).await.unwrap();
-    rig.drained().await;
-
-    let published: Vec<Published> = rig.published().await.iter().map(Published::of).collect();
-    laws::in_order(&published).unwrap();
-    engine.stop().await;
-    rig.close().await;
-}
-
-/// Waits until no row of a key is left.
-async fn gone(rig: &Rig, key: &str) {
-    let left = "select count(*) from engine.outbox where aggregate_id = $1";
-    eventually(2 * SOON, "a key is published", async || {
-        match sqlx::query_scalar(left).bind(key).fetch_one(&rig.pool).await.unwrap() {
-            0_i64 => Ok(()),
-            left => Err(format!("{left} rows of {key} left")),
-        }
-    })
-    .await;
-}
-
-/// Rows of one key, from a sequence on; the first of them with so many ids in it, which do not compress.
-async fn fill(rig: &Rig, key: &str, from: i32, count: i32, ids: i32) {
-    let rows = "insert into engine.outbox (event_id, aggregate_type, aggregate_id, type, sequence, occurred_at, payload)
-        select uuidv7(), 'payment', $1, 'waybill.account.changed.v1', n, clock_timestamp(),
-            convert_to(json_build_object('account', $1, 'kind', 'Booked', 'amount', 1, 'sequence', n, 'filler',
-                case when n = $2 then (select string_agg(gen_random_uuid()::text, '') from generate_series(1, $4)) end)::text, 'UTF8')
-        from generate_series($2, $2 + $3 - 1) n order by n";
-    sqlx::query(rows).bind(key).bind(from).bind(count).bind(ids).execute(&rig.pool).await.unwrap();
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_read_from_the_topic_before_it_is_committed() {
     let rig = Rig::new().await;
