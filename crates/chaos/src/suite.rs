@@ -240,7 +240,11 @@ impl Suite {
 
     /// After a fault that broke off: all ways are open, and nobody is stopped or down, for the next one's sake.
     pub(crate) async fn heal(&self) {
-        self.ground.to_postgres.values().chain([&self.ground.to_kafka, &self.to_provider]).for_each(Proxy::heal);
+        self.ground
+            .to_postgres
+            .values()
+            .chain([&self.ground.to_kafka, &self.to_provider])
+            .for_each(Proxy::heal);
         for it in self.lock().await.0.values_mut() {
             // One that is gone is started again by whoever looks after them.
             let _ = it.process.signal(Signal::SIGCONT);
