@@ -98,12 +98,12 @@ where
         },
     );
     let readiness = readiness(&engine.health());
-    let api = Api { commands: engine.commands(), pool: reads };
+    let api = Api { commands: engine.commands(), pool: reads.clone() };
     let operator = parts.operator.map(|it| it(api.clone())).unwrap_or_default();
     let routes = (parts.routes)(api);
     let mut tasks = Tasks::new(shutdown);
     if let Some(listener) = admin {
-        let routes = admin::routes(D::SERVICE, engine.dead_letters()).merge(operator);
+        let routes = admin::routes(D::SERVICE, engine.dead_letters().read_over(reads)).merge(operator);
         let readiness = readiness.clone();
         tasks.spawn_intake("admin", |stop| http::serve(D::SERVICE, listener, routes, readiness, stop));
     }

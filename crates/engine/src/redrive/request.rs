@@ -62,6 +62,12 @@ pub(crate) struct Request {
 }
 
 impl DeadLetters {
+    /// The same, read over another pool.
+    #[must_use]
+    pub fn read_over(self, pool: PgPool) -> Self {
+        Self { pool, ..self }
+    }
+
     /// Oldest first, without headers and payloads.
     pub async fn list(&self, wanted: &Wanted) -> sqlx::Result<Vec<DeadLetter>> {
         dead_letter::list(&self.pool, self.consumer, wanted).await
