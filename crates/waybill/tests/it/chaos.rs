@@ -41,8 +41,8 @@ fn it_says_what_it_can_break() {
     }
     for (args, told) in [
         (&["chaos", "--faults", "lightning"][..], "no fault `lightning`; there are all, families, kill"),
-        (&["chaos", "--mutants", "gremlin"], "no mutant `gremlin`; there are offset-before-commit"),
-        (&["chaos", "--duration", "5d"], "expected 90s, 5m or 1h"),
+        (&["chaos", "--mutants", "gremlin"], "no mutant `gremlin`; there are none, offset-before-commit"),
+        (&["chaos", "--duration", "5d"], "expected 10s, 500ms, 2m or 1h"),
         (&["chaos", "--rate", "0"], "--rate"),
     ] {
         let said = run(&mut waybill(args));
