@@ -1,7 +1,7 @@
 //! A page with made-up data, to look at after a change: `cargo run -p report --example showcase -- page.html`.
 
 use fastrand::Rng;
-use report::{Page, Panel, Plot, Series, Span, Timeline};
+use report::{Bars, Page, Panel, Plot, Series, Span, Timeline};
 
 const LANES: [&str; 7] = ["order", "inventory", "payment", "shipping", "kafka", "postgres", "psp"];
 const FAULTS: [(&str, &str, f64); 8] = [
@@ -74,6 +74,18 @@ fn latencies(name: &str, median: f64, tail: f64) -> Series {
     Series::line(name, quantiles.map(|it| (it, value(it))).collect())
 }
 
+fn cpu() -> Bars {
+    let parts = ["inventory", "kafka", "load", "order", "payment", "postgres", "psp", "shipping"];
+    let bar = |name: &str, times: f64| {
+        let parts =
+            parts.iter().zip(1..).map(|(part, index)| ((*part).to_owned(), times * f64::from(index) / 10.0));
+        (name.to_owned(), parts.collect())
+    };
+    let bars =
+        vec![bar("usual", 1.0), bar("batch=1", 4.5), bar("workers=2+partitions=12+OUTBOX_LIMIT=7", 1.3)];
+    Bars { title: "CPU time by component".into(), unit: "CPU-ms/order".into(), bars }
+}
+
 fn main() -> std::io::Result<()> {
     let path = std::env::args().nth(1).unwrap_or_else(|| "showcase.html".into());
     let laws = [
@@ -93,6 +105,8 @@ fn main() -> std::io::Result<()> {
         .section("What happened when")
         .timeline(&run("40 faults in 5 minutes", 42, 300.0, 40))
         .timeline(&run("5 faults in 90 seconds", 7, 90.0, 5))
+        .section("What it costs")
+        .bars(&cpu())
         .section("Latency")
         .plot(&Plot::percentiles("POST /orders until it is accepted", "ms", latencies));
     std::fs::write(path, page.to_html())

@@ -9,6 +9,7 @@
 //!
 //! Absent on purpose: what the figures mean. Faults, orders and benchmarks are words of those who use this.
 
+mod bars;
 mod frame;
 mod plot;
 mod scale;
@@ -19,6 +20,7 @@ use std::fmt::{Display, Write};
 
 use self::text::Escaped;
 pub use self::{
+    bars::Bars,
     frame::{Series, Shape},
     plot::Plot,
     scale::Axis,
@@ -91,6 +93,11 @@ impl Page {
     /// A timeline under its title.
     pub fn timeline(self, timeline: &Timeline) -> Self {
         self.figure(&timeline.title, &timeline.to_svg())
+    }
+
+    /// Bars under their title.
+    pub fn bars(self, bars: &Bars) -> Self {
+        self.figure(&bars.title, &bars.to_svg())
     }
 
     /// A plot under its title.

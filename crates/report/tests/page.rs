@@ -1,6 +1,6 @@
 //! What whole pages are made of.
 
-use report::{Axis, Page, Panel, Plot, Series, Span, Timeline};
+use report::{Axis, Bars, Page, Panel, Plot, Series, Span, Timeline};
 
 const HOSTILE: &str = "<script>alert('\"&')</script>";
 
@@ -22,6 +22,11 @@ fn page_of(text: &str) -> String {
         .section(text)
         .table(&[text], [[text]])
         .timeline(&timeline)
+        .bars(&Bars {
+            title: text.into(),
+            unit: text.into(),
+            bars: vec![(text.into(), vec![(text.into(), 1.0)])],
+        })
         .plot(&Plot { title: text.into(), x: axis(), y: axis(), series: series() })
         .plot(&Plot::percentiles(text, text, series()))
         .to_html()
@@ -70,9 +75,30 @@ fn a_verdict_says_whether_and_why() {
 #[test]
 fn what_has_no_data_is_an_empty_plot() {
     let plot = Plot::percentiles("nothing", "ms", vec![Series::line("none", vec![(f64::NAN, f64::NAN)])]);
-    let html = Page::new("x").timeline(&Timeline::default()).plot(&plot).to_html();
-    assert_eq!(html.matches("<svg").count(), 2);
+    let bars = Bars { title: String::new(), unit: String::new(), bars: vec![] };
+    let html = Page::new("x").timeline(&Timeline::default()).plot(&plot).bars(&bars).to_html();
+    assert_eq!(html.matches("<svg").count(), 3);
     assert!(!html.contains("NaN") && !html.contains("inf"), "{html}");
+}
+
+#[test]
+fn a_part_has_its_colour_and_its_share_in_every_bar() {
+    let part = |name: &str, value| (name.to_owned(), value);
+    let bars = vec![
+        ("one".to_owned(), vec![part("a", 30.0), part("b", 10.0)]),
+        ("two".to_owned(), vec![part("b", 20.0), part("none", 0.0), part("odd", f64::NAN)]),
+    ];
+    let html = Page::new("x").bars(&Bars { title: "t".into(), unit: "ms".into(), bars }).to_html();
+    let widths = |class: &str| -> Vec<f64> {
+        let rects = html.split("<rect class=\"").filter_map(|it| it.strip_prefix(class));
+        let widths = rects.filter_map(|it| it.split("width=\"").nth(1)?.split('"').next()?.parse().ok());
+        widths.collect()
+    };
+    let (a, b) = (widths("part f0\""), widths("part f1\""));
+    assert_eq!((a.len(), b.len()), (1, 2), "{html}");
+    assert!((a[0] - 3.0 * b[0]).abs() < 0.5 && (b[1] - 2.0 * b[0]).abs() < 0.5, "{a:?} {b:?}");
+    assert_eq!(html.matches("class=\"part").count(), 3, "what is nothing is not drawn");
+    assert!(!html.contains("NaN"), "{html}");
 }
 
 #[test]
