@@ -3,6 +3,11 @@
 use std::{
     io::ErrorKind,
     net::{Ipv4Addr, TcpListener},
+    os::{
+        linux::net::SocketAddrExt,
+        unix::net::{SocketAddr, UnixDatagram},
+    },
+    sync::Mutex,
 };
 
 use anyhow::{Context, bail};
@@ -26,19 +31,31 @@ pub fn claim(asked: Option<u16>, variable: &str) -> anyhow::Result<u16> {
     }
 }
 
-/// A free port below the range that the kernel gives to outgoing connections.
+/// A free port, given to nobody else while this process lives, below the range that the kernel gives to outgoing
+/// connections.
 ///
-/// Inside that range a client that keeps trying a server which is down may end up connected to itself,
+/// Between the choice and the moment at which a server listens the port is free for all to see. So it is marked as
+/// given, by an abstract Unix socket of its name, which goes with the process.
+///
+/// Inside the kernel's range a client that keeps trying a server which is down may end up connected to itself,
 /// and hold the port that the server wants back.
 pub fn free() -> anyhow::Result<u16> {
     for _ in 0..200 {
         let (_, random, _, _) = Uuid::new_v4().as_fields();
         let port = 16_384 + random % 16_384;
-        if listen(port).is_ok() {
+        if take(port) && listen(port).is_ok() {
             return Ok(port);
         }
     }
     bail!("no free port between 16384 and 32767 on 127.0.0.1")
+}
+
+/// False if it has been given out before, by this process or by another.
+fn take(port: u16) -> bool {
+    static TAKEN: Mutex<Vec<UnixDatagram>> = Mutex::new(Vec::new());
+    let mark = SocketAddr::from_abstract_name(format!("waybill-port-{port}"))
+        .and_then(|name| UnixDatagram::bind_addr(&name));
+    mark.map(|mark| TAKEN.lock().expect("nobody panics here").push(mark)).is_ok()
 }
 
 fn listen(port: u16) -> std::io::Result<TcpListener> {
@@ -48,6 +65,14 @@ fn listen(port: u16) -> std::io::Result<TcpListener> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_port_is_given_twice() {
+        let port = free().unwrap();
+
+        assert!(listen(port).is_ok(), "it is free");
+        assert!(!take(port));
+    }
 
     #[test]
     fn a_taken_port_names_itself_and_the_variable() {
