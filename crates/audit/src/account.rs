@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::{
     Sources,
+    answer::answered,
     ledger::{self, Intent},
     seen::{Moving, Paying},
 };
@@ -82,30 +83,24 @@ pub async fn account(sources: &Sources, order: Uuid) -> anyhow::Result<Account> 
     let intents = ledger::of_order(sources, order).await?;
     let query = "select status, reference, exists (select from engine.effect where key = $2) as asks
         from payment where order_id = $1";
-    let row = sqlx::query(query)
-        .bind(order)
-        .bind(order.to_string())
-        .fetch_optional(sources.database("payment")?)
-        .await
-        .context("looking at the payment")?;
+    let row = sqlx::query(query).bind(order).bind(order.to_string());
+    let row =
+        answered(row.fetch_optional(sources.database("payment")?)).await.context("looking at the payment")?;
     let payment = row.map(|it| {
         let holds = Holds::of(Paying::parse(it.try_get("status")?)?, it.try_get("asks")?);
         anyhow::Ok(Payment { holds, reference: it.try_get("reference")? })
     });
-    let row = sqlx::query("select status, cancelling from order_view where order_id = $1")
-        .bind(order)
-        .fetch_optional(sources.database("order")?)
-        .await
-        .context("looking at the order")?;
+    let row = sqlx::query("select status, cancelling from order_view where order_id = $1").bind(order);
+    let row =
+        answered(row.fetch_optional(sources.database("order")?)).await.context("looking at the order")?;
     let standing = row.map(|it| {
         let status: &str = it.try_get("status")?;
         let status =
             Status::deserialize(serde::de::value::StrDeserializer::<serde::de::value::Error>::new(status))?;
         anyhow::Ok(Standing { status, cancelling: it.try_get("cancelling")? })
     });
-    let reserved = sqlx::query_scalar("select exists (select from reservation where order_id = $1)")
-        .bind(order)
-        .fetch_one(sources.database("inventory")?)
+    let reserved = sqlx::query_scalar("select exists (select from reservation where order_id = $1)");
+    let reserved = answered(reserved.bind(order).fetch_one(sources.database("inventory")?))
         .await
         .context("looking at the reservation")?;
     let parcel = parcel(sources, order).await?;
@@ -113,9 +108,8 @@ pub async fn account(sources: &Sources, order: Uuid) -> anyhow::Result<Account> 
 }
 
 async fn parcel(sources: &Sources, order: Uuid) -> anyhow::Result<Option<Parcel>> {
-    let status: Option<String> = sqlx::query_scalar("select status from shipment where order_id = $1")
-        .bind(order)
-        .fetch_optional(sources.database("shipping")?)
+    let status = sqlx::query_scalar("select status from shipment where order_id = $1").bind(order);
+    let status: Option<String> = answered(status.fetch_optional(sources.database("shipping")?))
         .await
         .context("looking at the shipment")?;
     let of = |it: String| match Moving::parse(&it)? {

@@ -5,6 +5,7 @@ use sqlx::{PgPool, Row};
 
 use crate::{
     SERVICES, Sources,
+    answer::answered,
     law::Law,
     report::{Finding, Kind, MOST, Subject, Verdicts},
 };
@@ -23,7 +24,7 @@ pub(crate) async fn find(sources: &Sources, verdicts: &mut Verdicts) -> anyhow::
             parked(pool, service, verdicts).await?;
             redriven(pool, service, verdicts).await
         };
-        found.await.with_context(|| format!("looking at the engine of {service}"))?;
+        answered(found).await.with_context(|| format!("looking at the engine of {service}"))?;
     }
     Ok(())
 }

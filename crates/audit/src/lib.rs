@@ -22,8 +22,14 @@
 //!    something to do in the look that follows. Parked dead letters explain it, and are a finding.
 //!    So is a parcel without a deadline where a carrier moves others by theirs; where people do, such are counted.
 //!
-//! A topic that has lost its beginning to retention is judged from where it begins; keys that are wholly gone from it
-//! are counted as forgotten. Of a compacted topic only the last word on a key is expected.
+//! Where a partition has lost its beginning to retention, the orders that are older than what is left of it are judged
+//! from where their events begin, or counted as forgotten if none are left; of a younger order all are expected. Of an
+//! emptied partition nothing tells how much was lost, and all its orders count as old; so do, for their sake, those
+//! placed within ten minutes of its oldest record. Of a compacted topic only the last word on a key is expected. A topic
+//! that was given more partitions cannot be judged: its keys have moved.
+//!
+//! *After an upgrade* by which a service handles a type of event that it skipped before, what it has rightly skipped is
+//! told as not consumed, until the topics' retention has taken it: who handled what when is written down nowhere.
 //!
 //! *What it costs*: an order takes 136 bytes, its events on the topic at hand an id and a number each, and what the
 //! inboxes are asked for nothing. 20,000 orders of all kinds, with 267,000 events looked up in the inboxes: 8 to 11 s on
@@ -32,6 +38,7 @@
 //! **Absent:** writing anything; repairs; a history of audits.
 
 mod account;
+mod answer;
 mod carrier;
 mod findings;
 mod judge;
@@ -57,6 +64,7 @@ use sqlx::PgPool;
 
 pub use self::{
     account::{Account, Holds, Parcel, Payment, Standing, account},
+    answer::pool,
     law::Law,
     ledger::Intent,
     readers::reads,
@@ -75,7 +83,7 @@ pub const SERVICES: [&str; 4] = ["order", "inventory", "payment", "shipping"];
 /// What is looked at.
 #[derive(Clone)]
 pub struct Sources {
-    /// By service. One connection of each is used at a time.
+    /// By service, best each a [`pool`]. One connection of each is used at a time.
     pub databases: BTreeMap<&'static str, PgPool>,
     pub bus: Bus,
     pub topic_prefix: String,

@@ -15,6 +15,7 @@ use uuid::Uuid;
 pub(crate) use self::stock::Priced;
 use crate::{
     Sources,
+    answer::answered,
     law::Law,
     ledger,
     report::Verdicts,
@@ -70,9 +71,11 @@ impl Look {
     ) -> anyhow::Result<Self> {
         let mut look = Self::default();
         look.order(sources, wanted, verdicts).await.context("looking at the order service's database")?;
-        look.shipping(sources, wanted).await.context("looking at the shipping service's database")?;
-        look.payment(sources, wanted).await.context("looking at the payment service's database")?;
-        look.inventory(sources, wanted, verdicts)
+        answered(look.shipping(sources, wanted))
+            .await
+            .context("looking at the shipping service's database")?;
+        answered(look.payment(sources, wanted)).await.context("looking at the payment service's database")?;
+        answered(look.inventory(sources, wanted, verdicts))
             .await
             .context("looking at the inventory service's database")?;
         ledger::read(sources, wanted, &mut look.orders, verdicts).await?;
@@ -90,12 +93,15 @@ impl Look {
         verdicts: &mut Verdicts,
     ) -> anyhow::Result<()> {
         let pool = sources.database("order")?;
-        self.as_of = Some(sqlx::query_scalar("select clock_timestamp()").fetch_one(pool).await?);
+        self.as_of = Some(answered(sqlx::query_scalar("select clock_timestamp()").fetch_one(pool)).await?);
         match wanted {
             None => {
                 let mut from = Some(Uuid::nil());
                 while let Some(first) = from {
-                    from = fold::page(&mut snapshot(pool).await?, first, &mut self.orders, verdicts).await?;
+                    let page = async {
+                        fold::page(&mut snapshot(pool).await?, first, &mut self.orders, verdicts).await
+                    };
+                    from = answered(page).await?;
                 }
                 verdicts.check(Law::Fold, self.orders.len() as u64);
             }
@@ -103,16 +109,22 @@ impl Look {
             // order would look as it did before.
             Some(ids) => {
                 for ids in ids.chunks(fold::PAGE) {
-                    let mut tx = snapshot(pool).await?;
-                    fold::some(&mut tx, ids, &mut self.orders, verdicts).await?;
-                    self.engine(&mut tx, Some(ids)).await?;
+                    let some = async {
+                        let mut tx = snapshot(pool).await?;
+                        fold::some(&mut tx, ids, &mut self.orders, verdicts).await?;
+                        self.engine(&mut tx, Some(ids)).await
+                    };
+                    answered(some).await?;
                 }
             }
         }
-        let mut tx = snapshot(pool).await?;
-        self.prices = stock::prices(&mut tx).await?;
-        // After the counters: what one of them counts and is no more in the outbox, the log has.
-        if wanted.is_none() { self.engine(&mut tx, None).await } else { Ok(()) }
+        answered(async {
+            let mut tx = snapshot(pool).await?;
+            self.prices = stock::prices(&mut tx).await?;
+            // After the counters: what one of them counts and is no more in the outbox, the log has.
+            if wanted.is_none() { self.engine(&mut tx, None).await } else { Ok(()) }
+        })
+        .await
     }
 
     async fn shipping(&mut self, sources: &Sources, wanted: Wanted<'_>) -> anyhow::Result<()> {

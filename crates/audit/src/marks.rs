@@ -11,7 +11,9 @@ use events::Aggregate;
 use tokio::time::sleep;
 
 use crate::{
-    SERVICES, Sources, reads,
+    SERVICES, Sources,
+    answer::answered,
+    reads,
     report::{Finding, Kind},
 };
 
@@ -30,7 +32,7 @@ type Left = (i64, Option<i64>);
 
 async fn left(sources: &Sources, service: &str, mark: i64) -> anyhow::Result<Left> {
     let query = "select count(*), min(outbox_id) from engine.outbox where outbox_id <= $1";
-    let left = sqlx::query_as(query).bind(mark).fetch_one(sources.database(service)?).await;
+    let left = answered(sqlx::query_as(query).bind(mark).fetch_one(sources.database(service)?)).await;
     left.with_context(|| format!("looking at the outbox of {service}"))
 }
 
@@ -38,7 +40,8 @@ async fn published(sources: &Sources, patience: Duration) -> anyhow::Result<Vec<
     let mut marks = BTreeMap::new();
     for service in SERVICES {
         let highest = "select coalesce(max(outbox_id), 0) from engine.outbox";
-        let mark: i64 = sqlx::query_scalar(highest).fetch_one(sources.database(service)?).await?;
+        let mark = answered(sqlx::query_scalar(highest).fetch_one(sources.database(service)?)).await;
+        let mark: i64 = mark.with_context(|| format!("looking at the outbox of {service}"))?;
         marks.insert(service, (mark, left(sources, service, mark).await?));
     }
     let begun = Instant::now();

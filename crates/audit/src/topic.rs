@@ -1,13 +1,14 @@
 //! What is on the topics, against what the rows of the aggregates have counted and what waits in the outboxes.
 
 mod consumed;
+mod cuts;
 mod history;
 mod read;
 
 use std::collections::{BTreeMap, HashMap};
 
 use anyhow::Context;
-use bus::{Received, TopicInfo, topics};
+use bus::{Received, topics};
 use events::Aggregate;
 use sqlx::Row;
 use uuid::Uuid;
@@ -18,6 +19,7 @@ pub(crate) use self::history::{Key, Numbered};
 use self::read::OnTopic;
 use crate::{
     Sources,
+    answer::answered,
     law::Law,
     look::Look,
     report::{Subject, Verdicts},
@@ -50,7 +52,8 @@ pub(crate) async fn check(
         let counters = counters(look, aggregate);
         let read = read::read(sources, past, info, aggregate, &counters, verdicts).await;
         let read = read.with_context(|| format!("reading {name}"))?;
-        published(aggregate, info, &counters, &read, look, verdicts);
+        verdicts.check(Law::Published, counters.len() as u64);
+        published(aggregate, &info.name, &counters, &read, look, verdicts);
         written(sources, aggregate, read, verdicts).await?;
     }
     Ok(())
@@ -78,16 +81,12 @@ fn counters(look: &Look, aggregate: Aggregate) -> Counters {
 /// All that was counted is on the topic or waits for it.
 fn published(
     aggregate: Aggregate,
-    info: &TopicInfo,
+    topic: &str,
     counters: &Counters,
     read: &OnTopic,
     look: &Look,
     verdicts: &mut Verdicts,
 ) {
-    verdicts.check(Law::Published, counters.len() as u64);
-    // Compaction keeps the last word on a key, retention the last of all words.
-    let compacted = aggregate == Aggregate::Product;
-    let cut = compacted || info.partitions.iter().any(|it| it.low > 0);
     let nothing = History::default();
     for (key, count) in counters {
         let history = read.histories.get(key).unwrap_or(&nothing);
@@ -101,7 +100,7 @@ fn published(
         }
         let there =
             |sequence: i64| history.id_of(sequence).is_some() || waiting.iter().any(|it| it.0 == sequence);
-        let from = match (compacted, cut) {
+        let from = match (read.cuts.compacted, read.cuts.may_have_forgotten(key)) {
             (true, _) => *count,
             (false, false) => 1,
             (false, true) => match (1..=*count).find(|it| there(*it)) {
@@ -115,7 +114,7 @@ fn published(
         let missing: Vec<i64> = (from.max(1)..=*count).filter(|it| !there(*it)).collect();
         if !missing.is_empty() {
             let text = format!("{aggregate} {key} has published {count} events, and not {missing:?}");
-            let events = missing.iter().map(|it| format!("{} sequence {it}", info.name)).collect();
+            let events = missing.iter().map(|it| format!("{topic} sequence {it}")).collect();
             verdicts.violate(Law::Published, key.subject(), events, text);
         }
     }
@@ -130,7 +129,8 @@ async fn written(
 ) -> anyhow::Result<()> {
     verdicts.check(Law::Sequence, read.histories.len() as u64);
     let later = later(sources, aggregate, read.beyond.keys()).await;
-    let later = later.with_context(|| format!("counting the events of {aggregate}"))?;
+    let later =
+        later.with_context(|| format!("counting the events of {aggregate} at {}", service(aggregate)))?;
     for (key, (sequence, position)) in read.beyond {
         let counted = later.get(&key).copied().unwrap_or(0);
         if sequence > counted {
@@ -162,7 +162,7 @@ async fn later<'k>(
     };
     let query = sqlx::query(query);
     let query = if aggregate == Aggregate::Product { query.bind(skus) } else { query.bind(orders) };
-    let rows = query.fetch_all(sources.database(service(aggregate))?).await?;
+    let rows = answered(query.fetch_all(sources.database(service(aggregate))?)).await?;
     let mut later = BTreeMap::new();
     for row in rows {
         if let Some(key) = Key::parse(aggregate, row.try_get(0)?) {
@@ -187,3 +187,6 @@ impl Key {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

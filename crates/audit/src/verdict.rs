@@ -2,11 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use anyhow::Context;
 use sqlx::Row;
 use uuid::Uuid;
 
 use crate::{
-    Sources, carrier, judge,
+    Sources,
+    answer::answered,
+    carrier, judge,
     law::Law,
     ledger,
     look::{Look, Priced},
@@ -151,7 +154,8 @@ pub(crate) async fn name_events(sources: &Sources, verdicts: &mut Verdicts) -> a
         if !violation.events.is_empty() {
             continue;
         }
-        for row in sqlx::query(query).bind(id).fetch_all(sources.database("order")?).await? {
+        let rows = answered(sqlx::query(query).bind(id).fetch_all(sources.database("order")?)).await;
+        for row in rows.context("looking at the order service's events")? {
             let (version, name, event): (i64, &str, Uuid) =
                 (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
             violation.events.push(format!("order_event {version} {name} {event}"));

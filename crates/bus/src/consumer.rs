@@ -15,8 +15,9 @@ impl Consumer {
     /// Waits for a first record, then takes what has arrived, up to `max` records or 8 MiB of payload. While the
     /// batch is not full it goes on gathering for `gather` at the most (zero: whatever is there).
     ///
-    /// Cancel-safe: dropping the future loses no record. An outage is waited out in here;
-    /// [`Error::Fatal`] alone is returned.
+    /// Cancel-safe: dropping the future loses no record. A short outage is waited out in here; [`Error::Fatal`] alone is
+    /// returned, also when the client has lost its brokers, or has not been a settled member of its group for long: a
+    /// new one is to begin.
     pub async fn poll(&mut self, max: usize, gather: Duration) -> Result<Vec<Received>, Error> {
         match self {
             Self::Kafka(consumer) => consumer.poll(max, gather).await,

@@ -29,9 +29,11 @@ impl Delivery {
     /// Resolves when the log holds all records taken, or as soon as one of them is known to have failed.
     /// After a failure the producer is to be dropped and the batch begun again at its first record: records
     /// behind the failed one may or may not have been written.
-    pub async fn acknowledged(self) -> Result<(), DeliveryError> {
+    ///
+    /// Cancel-safe until it has resolved; it resolves once.
+    pub async fn acknowledged(&mut self) -> Result<(), DeliveryError> {
         let abandoned = || DeliveryError { reason: "the producer was dropped".into(), refused: false };
-        self.outcome.await.unwrap_or_else(|_| Err(abandoned()))
+        (&mut self.outcome).await.unwrap_or_else(|_| Err(abandoned()))
     }
 }
 

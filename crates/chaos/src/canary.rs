@@ -30,6 +30,7 @@ pub(crate) async fn delivered(suite: &Suite) -> anyhow::Result<Duration> {
                 id = place(suite).await?;
             }
             Ok((200, order)) if order["status"] == "cancelled" => bail!("the order was cancelled: {order}"),
+            Ok((status, body)) if load::is_defect(*status) => bail!("GET /orders/{id}: {status} {body}"),
             _ => {}
         }
         ensure!(begun.elapsed() < PATIENCE, "an order is not delivered in {PATIENCE:?}: {answer:?}");
@@ -45,9 +46,13 @@ pub(crate) async fn place(suite: &Suite) -> anyhow::Result<String> {
     loop {
         let post = suite.http.post(&url).header("idempotency-key", &key).json(&order);
         let answer = suite.json(post.timeout(ANSWER)).await;
-        if let Ok((201, order)) = &answer {
-            let id = order["order_id"].as_str().map(str::to_owned);
-            return id.with_context(|| format!("an order without an id: {order}"));
+        match &answer {
+            Ok((201, order)) => {
+                let id = order["order_id"].as_str().map(str::to_owned);
+                return id.with_context(|| format!("an order without an id: {order}"));
+            }
+            Ok((status, body)) if load::is_defect(*status) => bail!("POST /orders: {status} {body}"),
+            _ => {}
         }
         ensure!(begun.elapsed() < PATIENCE, "no order is accepted in {PATIENCE:?}: {answer:?}");
         sleep(AGAIN).await;

@@ -50,9 +50,12 @@ impl Disk {
         anyhow::bail!("{} grows faster than it can be made small", self.dir.display())
     }
 
-    /// Gives the room back.
-    pub(crate) fn free(&self) -> anyhow::Result<()> {
-        self.resize(ROOM).context("making the disk large")
+    /// Gives the room back. Returns whether it had been taken away.
+    pub(crate) fn free(&self) -> anyhow::Result<bool> {
+        let it = statvfs(&self.dir)?;
+        let was_small = it.blocks() * it.fragment_size() < ROOM;
+        self.resize(ROOM).context("making the disk large")?;
+        Ok(was_small)
     }
 
     /// What a program that writes there is told now.
@@ -85,7 +88,15 @@ impl Drop for Disk {
 
 /// Unmounts what runs have left that were killed, so that their directories can be deleted.
 pub(crate) fn sweep() -> anyhow::Result<()> {
-    let runs = std::path::absolute(local::home().join("run"))?;
+    match local::home().join("run") {
+        runs if runs.exists() => sweep_below(&runs),
+        _ => Ok(()),
+    }
+}
+
+fn sweep_below(runs: &Path) -> anyhow::Result<()> {
+    // The kernel lists a mount by where it really is, whatever way led there.
+    let runs = runs.canonicalize()?;
     let mounts = fs::read_to_string("/proc/self/mounts")?;
     for dir in mounts.lines().filter_map(|line| line.split(' ').nth(1)).map(Path::new) {
         let Ok(rest) = dir.strip_prefix(&runs) else { continue };
@@ -96,4 +107,33 @@ pub(crate) fn sweep() -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn what_a_killed_run_has_left_is_unmounted_also_where_a_link_leads_there_and_what_is_in_use_is_not() {
+        if let Err(error) = Disk::probe() {
+            return eprintln!("not tested, as no disk can be mounted here: {error:#}");
+        }
+        let scratch = local::Scratch::new().unwrap();
+        let (runs, link) = (scratch.path().join("run"), scratch.path().join("link"));
+        let [left, used] = ["left", "used"].map(|it| Disk::mount(&runs.join(it).join("disk")).unwrap());
+        let lock = File::create(runs.join("used").join("lock")).unwrap();
+        lock.lock().unwrap();
+        symlink(&runs, &link).unwrap();
+
+        sweep_below(&link).unwrap();
+
+        let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
+        let is_mounted =
+            |disk: &Disk| mounts.contains(&format!(" {} ", disk.dir.canonicalize().unwrap().display()));
+        assert_eq!((is_mounted(&left), is_mounted(&used)), (false, true), "{mounts}");
+        // Nothing is there to be unmounted when it is dropped.
+        std::mem::forget(left);
+    }
 }

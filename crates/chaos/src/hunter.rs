@@ -1,7 +1,8 @@
-//! Audits over and over while a mutant runs, for the first violation.
+//! Audits over and over while a mutant runs, for the first violation of what it is to break.
 
 use std::time::{Duration, Instant};
 
+use audit::{Law, Violation};
 use tokio::{
     sync::watch,
     task::JoinHandle,
@@ -20,17 +21,15 @@ pub(crate) struct Hunter {
 }
 
 impl Hunter {
-    /// Looks from now on, until it has found something.
-    pub(crate) fn begin(sources: audit::Sources, begun: Instant) -> Self {
+    /// Looks from now on, until it has found one of these laws broken. Others may be, and prove nothing: it looks on.
+    pub(crate) fn begin(sources: audit::Sources, laws: &'static [Law], begun: Instant) -> Self {
         let (tell, found) = watch::channel(None);
         let task = tokio::spawn(async move {
             loop {
                 sleep(PAUSE).await;
                 // What cannot be looked at now, because a server is away, can be later.
                 let audit = audit::audit(&sources, &audit::Options { patience: PATIENCE }).await;
-                let Some(first) = audit.ok().and_then(|it| it.violations.into_iter().next()) else {
-                    continue;
-                };
+                let Some(first) = audit.ok().and_then(|it| first_of(laws, it.violations)) else { continue };
                 let at_ms = begun.elapsed().as_millis() as u64;
                 let _ = tell.send(Some(First { at_ms, law: first.law, text: first.text }));
                 return;
@@ -64,5 +63,32 @@ impl Hunter {
             task.abort();
         }
         self.found.borrow().clone()
+    }
+}
+
+fn first_of(laws: &[Law], violations: Vec<Violation>) -> Option<Violation> {
+    violations.into_iter().find(|it| laws.contains(&it.law))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_else_is_broken_does_not_hide_what_is_looked_for() {
+        let violation = |law: Law| Violation {
+            law,
+            order_id: None,
+            sku: None,
+            events: Vec::new(),
+            text: law.name().to_owned(),
+        };
+        let broken = || vec![violation(Law::Ends), violation(Law::Stock), violation(Law::Sequence)];
+
+        let found = |laws| first_of(laws, broken()).map(|it| it.law);
+
+        assert_eq!(found(&[Law::Sequence, Law::Published]), Some(Law::Sequence));
+        assert_eq!(found(&[Law::ChargedOnce]), None);
+        assert_eq!(found(&Law::ALL), Some(Law::Ends));
     }
 }

@@ -46,7 +46,8 @@ pub fn check_breakable() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Leaves out of a selection what cannot be done here; returns each kind with the reason.
+/// Leaves out of `all` and `families` what cannot be done here; returns each kind with the reason. An error says that
+/// a fault that was asked for by its name cannot be: without it the run would prove less than it was asked to.
 pub fn possible(selection: &mut Selection) -> anyhow::Result<Vec<(&'static str, String)>> {
     let breakable = check_breakable().err().map(|it| it.to_string());
     let disks = match selection.needs_disks() {

@@ -20,13 +20,15 @@ pub struct Mutant {
     pub name: &'static str,
     pub about: &'static str,
     /// What it breaks: nothing else counts.
-    laws: &'static [Law],
+    pub(crate) laws: &'static [Law],
     faults: &'static str,
     /// Cancellations of a thousand orders.
     cancels: u32,
     /// Payment methods, if not all of them.
     tokens: Option<&'static [(&'static str, u32)]>,
     env: &'static [(&'static str, &'static str)],
+    /// Whether each service is there twice from the beginning.
+    twins: bool,
 }
 
 /// What has become of a mutant.
@@ -54,7 +56,7 @@ const LOST_ANSWERS: &[(&str, u32)] = &[
 ];
 
 /// All of them; and before them a build with nothing wrong, which must not be caught.
-pub const MUTANTS: [Mutant; 11] = [
+pub static MUTANTS: [Mutant; 11] = [
     mutant(SOUND, "nothing: a control, which must not be caught", &Law::ALL, "churn,rewind,freeze"),
     mutant(
         "offset-before-commit",
@@ -70,8 +72,14 @@ pub const MUTANTS: [Mutant; 11] = [
         "idle-in-transaction,backend-storm",
     ),
     Mutant {
-        cancels: 400,
-        ..mutant("skip-locked-pool", "relays publish side by side", &[Law::Sequence], "churn")
+        cancels: 600,
+        twins: true,
+        ..mutant(
+            "skip-locked-pool",
+            "relays publish side by side",
+            &[Law::Sequence],
+            "broker-kill,broker-pause",
+        )
     },
     Mutant {
         cancels: 500,
@@ -127,9 +135,18 @@ pub const MUTANTS: [Mutant; 11] = [
 const SOUND: &str = "none";
 
 impl Mutant {
-    /// Whether what became of it is as it should be.
+    /// Whether what became of it is as it should be. The control has to pass as any run has to: if it fails without a
+    /// law broken, the mutants may have been caught by what is wrong with the machine.
     pub fn is_as_it_should(&self, caught: &Caught) -> bool {
-        (self.name == SOUND) == caught.by.is_none()
+        match self.is_sound() {
+            true => caught.by.is_none() && caught.report.passed(),
+            false => caught.by.is_some(),
+        }
+    }
+
+    /// Whether nothing is wrong with it.
+    pub fn is_sound(&self) -> bool {
+        self.name == SOUND
     }
 }
 
@@ -139,36 +156,18 @@ const fn mutant(
     laws: &'static [Law],
     faults: &'static str,
 ) -> Mutant {
-    Mutant { name, about, laws, faults, cancels: EVERYTHING.cancels, tokens: None, env: &[] }
+    Mutant { name, about, laws, faults, cancels: EVERYTHING.cancels, tokens: None, env: &[], twins: false }
 }
 
 /// Runs one mutant until it is caught, or its time is over.
 pub async fn hunt(
     ground: Arc<Ground>,
-    mutant: &Mutant,
+    mutant: &'static Mutant,
     seed: u64,
     setup: Setup,
     tell: Tell<'_>,
 ) -> anyhow::Result<Caught> {
-    let mix =
-        Mix { cancels: mutant.cancels, tokens: mutant.tokens.unwrap_or(EVERYTHING.tokens), ..EVERYTHING };
-    let mut env = usual_env();
-    env.extend(setup.env);
-    env.extend(mutant.env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-    if mutant.name != SOUND {
-        env.push(("WAYBILL_MUTANT".into(), mutant.name.into()));
-    }
-    let wanted = Wanted {
-        seed,
-        duration: LONGEST,
-        rate: RATE,
-        faults: mutant.faults.parse()?,
-        left_out: Vec::new(),
-        mutant: Some(mutant.name.into()),
-        mix: Some(mix),
-        setup: Setup { env, ..setup },
-    };
-    let report = run(ground, &wanted, tell).await?;
+    let report = run(ground, &wanted(mutant, seed, setup)?, tell).await?;
     // By its law alone: a run may also fail for other reasons, which prove nothing.
     let at_once = report.first.iter().map(|it| (it.law, it.text.as_str(), it.at_ms));
     let at_rest = report.audit.iter().flat_map(|it| &it.violations);
@@ -177,4 +176,60 @@ pub async fn hunt(
     let after_ms = caught.map_or(report.took_ms, |it| it.2);
     let by = caught.map(|(law, text, _)| format!("{}: {text}", law.name()));
     Ok(Caught { name: mutant.name.into(), about: mutant.about.into(), by, after_ms, report })
+}
+
+/// The run that brings a mutant's defect out.
+fn wanted(mutant: &'static Mutant, seed: u64, setup: Setup) -> anyhow::Result<Wanted> {
+    let mix =
+        Mix { cancels: mutant.cancels, tokens: mutant.tokens.unwrap_or(EVERYTHING.tokens), ..EVERYTHING };
+    let mut env = usual_env();
+    env.extend(setup.env);
+    env.extend(mutant.env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+    if !mutant.is_sound() {
+        env.push(("WAYBILL_MUTANT".into(), mutant.name.into()));
+    }
+    Ok(Wanted {
+        seed,
+        duration: LONGEST,
+        rate: RATE,
+        faults: mutant.faults.parse()?,
+        left_out: Vec::new(),
+        mutant: Some(mutant),
+        twins: mutant.twins,
+        mix: Some(mix),
+        setup: Setup { env, ..setup },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(mutant: &'static Mutant, by: Option<&str>, failures: &[&str], expected: bool) {
+        let setup = Setup { programs: "nowhere".into(), env: Vec::new() };
+        let wanted = wanted(mutant, 1, setup).unwrap();
+        let began = ("2026-01-01T00:00:00Z".to_owned(), 60_000);
+        let mut report = Report::new(&wanted, "chaos-1", began, Vec::new(), None);
+        report.failures = failures.iter().map(|it| (*it).to_owned()).collect();
+        let (name, about) = (mutant.name.to_owned(), mutant.about.to_owned());
+        let caught = Caught { name, about, by: by.map(str::to_owned), after_ms: 0, report };
+        assert_eq!(mutant.is_as_it_should(&caught), expected, "{caught:?}");
+    }
+
+    #[test]
+    fn a_mutant_is_to_be_caught_whatever_else_fails() {
+        let [_, mutant, ..] = &MUTANTS;
+        check(mutant, Some("a law"), &["the law", "no duplicate was dropped"], true);
+        check(mutant, None, &["no duplicate was dropped"], false);
+        check(mutant, None, &[], false);
+    }
+
+    #[test]
+    fn the_control_is_to_pass() {
+        let [control, ..] = &MUTANTS;
+        check(control, None, &[], true);
+        check(control, None, &["rewind of order: order-1 is not ready"], false);
+        check(control, Some("a law"), &["the law"], false);
+    }
 }

@@ -1,8 +1,8 @@
 //! What is going to be broken, and when: the same of the same seed.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
-use anyhow::{bail, ensure};
+use anyhow::bail;
 use fastrand::Rng;
 
 use crate::fault::{Fault, KINDS, Kind};
@@ -13,6 +13,8 @@ pub struct Selection {
     kinds: Vec<&'static Kind>,
     /// One fault of each family, and no more.
     one_of_each: bool,
+    /// Asked for by name: each of them has to be struck.
+    named: bool,
 }
 
 /// A fault, and how long it is held.
@@ -34,22 +36,25 @@ impl std::str::FromStr for Selection {
     fn from_str(text: &str) -> anyhow::Result<Self> {
         let all = || KINDS.iter().collect();
         match text {
-            "all" => return Ok(Self { kinds: all(), one_of_each: false }),
-            "families" => return Ok(Self { kinds: all(), one_of_each: true }),
+            "all" => return Ok(Self { kinds: all(), one_of_each: false, named: false }),
+            "families" => return Ok(Self { kinds: all(), one_of_each: true, named: false }),
             _ => {}
         }
         let mut kinds: Vec<&Kind> = Vec::new();
         for word in text.split(',').map(str::trim) {
-            let before = kinds.len();
-            let asked = KINDS.iter().filter(|it| it.name == word || it.family == word);
-            kinds.extend(asked);
-            if kinds.len() == before {
-                let known: Vec<&str> = KINDS.iter().map(|it| it.name).collect();
-                bail!("no fault `{word}`; there are all, families, {}", known.join(", "));
+            let mut asked = KINDS.iter().filter(|it| it.name == word || it.family == word).peekable();
+            if asked.peek().is_none() {
+                let known: BTreeSet<&str> = KINDS.iter().flat_map(|it| [it.name, it.family]).collect();
+                let known: Vec<&str> = known.into_iter().collect();
+                bail!("no fault and no family `{word}`; there are all, families, {}", known.join(", "));
+            }
+            for kind in asked {
+                if !kinds.iter().any(|it| it.name == kind.name) {
+                    kinds.push(kind);
+                }
             }
         }
-        kinds.dedup_by_key(|it| it.name);
-        Ok(Self { kinds, one_of_each: false })
+        Ok(Self { kinds, one_of_each: false, named: true })
     }
 }
 
@@ -59,14 +64,16 @@ impl Selection {
         self.kinds.iter().any(|it| it.needs_disks())
     }
 
-    /// Leaves out the kinds for which there is a reason to; returns them with it.
+    /// Leaves out the kinds for which there is a reason to; returns them with it. An error if they were named.
     pub(crate) fn without(
         &mut self,
         why: impl Fn(&Kind) -> Option<String>,
     ) -> anyhow::Result<Vec<(&'static str, String)>> {
-        let out = self.kinds.iter().filter_map(|it| Some((it.name, why(it)?))).collect();
+        let out: Vec<_> = self.kinds.iter().filter_map(|it| Some((it.name, why(it)?))).collect();
+        if let Some((kind, why)) = out.first().filter(|_| self.named) {
+            bail!("`{kind}` is not possible here: {why}");
+        }
         self.kinds.retain(|it| why(it).is_none());
-        ensure!(!self.kinds.is_empty(), "none of these faults is possible here: {out:?}");
         Ok(out)
     }
 
@@ -134,6 +141,26 @@ mod tests {
     fn families_has_one_of_each_family() {
         let families = KINDS.iter().map(|it| it.family).collect::<std::collections::BTreeSet<_>>();
         assert_eq!(names("families", 3, 90).len(), families.len());
+    }
+
+    #[test]
+    fn what_is_not_possible_is_left_out_of_all_and_refused_by_its_name() {
+        let why = |kind: &Kind| (kind.family == "disk").then(|| "no root".to_owned());
+        for text in ["all", "families"] {
+            let mut selection: Selection = text.parse().unwrap();
+            let out = selection.without(why).unwrap();
+            let names: Vec<_> = out.iter().map(|it| it.0).collect();
+            assert_eq!(
+                (names, selection.needs_disks()),
+                (vec!["broker-disk", "postgres-disk"], false),
+                "{text}"
+            );
+        }
+        for text in ["kill,postgres-disk", "disk"] {
+            let error = text.parse::<Selection>().unwrap().without(why).unwrap_err().to_string();
+            assert!(error.ends_with("-disk` is not possible here: no root"), "{error}");
+        }
+        assert!("kill,freeze".parse::<Selection>().unwrap().without(why).unwrap().is_empty());
     }
 
     #[test]

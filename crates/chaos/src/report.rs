@@ -1,6 +1,6 @@
 //! What a run has come to.
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 
 use audit::Law;
 use serde::Serialize;
@@ -18,6 +18,8 @@ pub struct Report {
     /// When it began, RFC 3339.
     pub began_at: String,
     pub took_ms: u64,
+    /// The prefix of its topics and databases, and where its processes' logs are below `logs`.
+    pub suite: String,
     /// Orders a second that were wanted.
     pub rate: u32,
     /// The defence that was taken out, if one was.
@@ -32,6 +34,8 @@ pub struct Report {
     pub audit: Option<audit::Report>,
     /// Why it did not pass; empty if it did.
     pub failures: Vec<String>,
+    /// Where the logs were kept, of a run that did not pass; see [`Ground::keep_logs`](crate::Ground::keep_logs).
+    pub logs: Option<PathBuf>,
 }
 
 /// A violation, and when it was seen.
@@ -58,6 +62,14 @@ pub struct Struck {
     pub failure: Option<String>,
 }
 
+/// Answers of one status that are a defect of the service's.
+#[derive(Debug, Clone, Serialize)]
+pub struct Defect {
+    pub count: u64,
+    /// What the first of them said.
+    pub first: String,
+}
+
 /// What was done meanwhile.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Figures {
@@ -69,6 +81,8 @@ pub struct Figures {
     pub published_again: u64,
     /// Errors that clients have seen, by kind.
     pub client_errors: BTreeMap<String, u64>,
+    /// Those of them that no service gives on purpose, by status: how many, and what the first one said.
+    pub defects: BTreeMap<u16, Defect>,
     /// Answers to repeated requests, and to cancellations by status.
     pub cancels: BTreeMap<u16, u64>,
     pub latency_ms: BTreeMap<&'static str, f64>,
@@ -81,6 +95,7 @@ pub struct Figures {
 impl Report {
     pub(crate) fn new(
         wanted: &Wanted,
+        suite: &str,
         (began_at, took_ms): (String, u64),
         faults: Vec<Struck>,
         first: Option<First>,
@@ -89,8 +104,9 @@ impl Report {
             seed: wanted.seed,
             began_at,
             took_ms,
+            suite: suite.to_owned(),
             rate: wanted.rate,
-            mutant: wanted.mutant.clone(),
+            mutant: wanted.mutant.map(|it| it.name.to_owned()),
             faults,
             left_out: wanted.left_out.clone(),
             figures: Figures::default(),
@@ -98,11 +114,31 @@ impl Report {
             first,
             audit: None,
             failures: Vec::new(),
+            logs: None,
         }
+    }
+
+    /// What a look has shown; why it could not be taken is a reason not to pass.
+    pub(crate) fn seen<T>(&mut self, otherwise: &str, look: anyhow::Result<T>) -> Option<T> {
+        look.map_err(|error| self.failures.push(format!("{otherwise}: {error:#}"))).ok()
     }
 
     pub fn passed(&self) -> bool {
         self.failures.is_empty()
+    }
+}
+
+impl Struck {
+    /// A fault that was struck and mended at these times, with its proof, and how long an order took then.
+    pub(crate) fn of(
+        (kind, target): (&str, String),
+        (at_ms, until_ms): (u64, u64),
+        proof: anyhow::Result<String>,
+        recovered: anyhow::Result<Duration>,
+    ) -> Self {
+        let failure = proof.as_ref().err().or(recovered.as_ref().err()).map(|it| format!("{it:#}"));
+        let recovered_ms = recovered.ok().map(|it| it.as_millis() as u64);
+        Self { kind: kind.into(), target, at_ms, until_ms, proof: proof.ok(), recovered_ms, failure }
     }
 }
 
@@ -142,6 +178,9 @@ impl fmt::Display for Figures {
         let latency: Vec<_> = self.latency_ms.iter().map(|(name, ms)| format!("{name} {ms:.0} ms")).collect();
         writeln!(f, "POST         {}", latency.join(", "))?;
         writeln!(f, "clients saw  {}", list(&self.client_errors))?;
+        for (status, Defect { count, first }) in &self.defects {
+            writeln!(f, "defects      {count} answers with {status}; {first}")?;
+        }
         for exit in &self.exits {
             writeln!(f, "exited       {} by itself: {}", exit.name, exit.status)?;
         }

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use events::Timestamp;
 use fastrand::Rng;
 use load::{EVERYTHING, Load, Mix, Pace, Target};
@@ -13,9 +13,10 @@ use time::format_description::well_known::Rfc3339;
 use tokio::time::{sleep, timeout};
 
 use crate::{
-    canary,
+    SERVICES, canary,
     ground::Ground,
     hunter::Hunter,
+    mutants::Mutant,
     plan::{Planned, Selection},
     report::{Report, Struck},
     suite::{Setup, Suite},
@@ -35,7 +36,9 @@ pub struct Wanted {
     /// Kinds of faults that this machine cannot do.
     pub left_out: Vec<String>,
     /// The defence that was taken out: the run ends as soon as that shows.
-    pub mutant: Option<String>,
+    pub mutant: Option<&'static Mutant>,
+    /// Whether each service runs twice from the beginning.
+    pub twins: bool,
     /// What is ordered, if not everything.
     pub mix: Option<Mix>,
     /// What the programs are told beyond the usual, by mutants for one.
@@ -56,6 +59,11 @@ const REST: Duration = Duration::from_secs(240);
 pub async fn run(ground: Arc<Ground>, wanted: &Wanted, tell: Tell<'_>) -> anyhow::Result<Report> {
     let began_at = Timestamp::now_utc().format(&Rfc3339)?;
     let suite = Arc::new(Suite::start(ground, wanted.setup.clone()).await.context("starting the suite")?);
+    for service in SERVICES.into_iter().filter(|_| wanted.twins) {
+        let twin = format!("{service}-2");
+        suite.add(&twin, true).await?;
+        suite.ready(&twin).await?;
+    }
     let mut rng = Rng::with_seed(wanted.seed);
     let plan = wanted.faults.draw(&mut rng, wanted.duration);
     tell(&format!("the suite runs; {} faults are planned", plan.len()));
@@ -63,10 +71,9 @@ pub async fn run(ground: Arc<Ground>, wanted: &Wanted, tell: Tell<'_>) -> anyhow
     let begun = Instant::now();
     let watch = Watch::begin(suite.clone(), load.meter(), begun);
     let hunter = match wanted.mutant {
-        Some(_) => Hunter::begin(sources(&suite).await?, begun),
+        Some(it) => Hunter::begin(sources(&suite).await?, it.laws, begun),
         None => Hunter::idle(),
     };
-
     sleep(WARM).await;
     let mut faults = Vec::new();
     for planned in plan {
@@ -80,25 +87,25 @@ pub async fn run(ground: Arc<Ground>, wanted: &Wanted, tell: Tell<'_>) -> anyhow
     hunter.found_within(wanted.duration.saturating_sub(begun.elapsed())).await;
     let tally = load.stop().await;
     let took_ms = begun.elapsed().as_millis() as u64;
-    let mut report = Report::new(wanted, (began_at, took_ms), faults, hunter.end());
+    let mut report = Report::new(wanted, &suite.prefix, (began_at, took_ms), faults, hunter.end());
     if report.first.is_none() {
         tell("the load has stopped; what is under way is waited for, and the books are looked at");
-        conclude(&suite, &tally, &mut report, wanted.rest()).await?;
+        conclude(&suite, &tally, &mut report, wanted.rest()).await;
     }
     // The last half second is counted too.
     sleep(Duration::from_millis(600)).await;
     report.samples = watch.samples();
-    report.figures = figures(&suite, &tally, &watch, &report).await?;
+    report.figures = figures(&suite, &tally, &watch, &mut report).await;
     judge(&mut report, &tally);
     drop(watch);
-    suite.clear().await?;
+    report.seen("the suite cannot be cleared away", suite.clear().await);
     Ok(report)
 }
 
 impl Wanted {
-    /// A mutant may never come to rest; nobody waits for that as long as for a real one.
+    /// A mutant may never come to rest; nobody waits for that as long as for a sound suite.
     fn rest(&self) -> Duration {
-        if self.mutant.is_some() { REST / 8 } else { REST }
+        if self.mutant.is_none_or(Mutant::is_sound) { REST } else { REST / 8 }
     }
 }
 
@@ -119,15 +126,14 @@ async fn begin_load(suite: &Suite, wanted: &Wanted) -> anyhow::Result<Load> {
 async fn strike(suite: &Suite, planned: Planned, begun: Instant, rng: &mut Rng) -> Struck {
     sleep(planned.pause).await;
     let at_ms = begun.elapsed().as_millis() as u64;
-    let (kind, target) = planned.fault.name();
     let outcome = timeout(STUCK, planned.fault.strike(suite, planned.hold, rng)).await;
-    let outcome = outcome.unwrap_or_else(|_| Err(anyhow::anyhow!("it is not over after {STUCK:?}")));
-    if outcome.is_err() {
-        suite.heal().await;
+    let mut outcome = outcome.unwrap_or_else(|_| Err(anyhow!("it is not over after {STUCK:?}")));
+    if let Err(error) = &outcome
+        && let Err(left) = suite.heal().await
+    {
+        outcome = Err(anyhow!("{error:#}; and it is not undone: {left:#}"));
     }
     let until_ms = begun.elapsed().as_millis() as u64;
     let recovered = canary::delivered(suite).await;
-    let recovered_ms = recovered.as_ref().ok().map(|it| it.as_millis() as u64);
-    let failure = outcome.as_ref().err().or(recovered.as_ref().err()).map(|it| format!("{it:#}"));
-    Struck { kind: kind.into(), target, at_ms, until_ms, proof: outcome.ok(), recovered_ms, failure }
+    Struck::of(planned.fault.name(), (at_ms, until_ms), outcome, recovered)
 }

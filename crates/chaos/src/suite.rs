@@ -31,8 +31,6 @@ use crate::{SERVICES, ground::Ground};
 /// The provider's process, beside the services.
 pub(crate) const PROVIDER: &str = "psp";
 const READY: Duration = Duration::from_secs(60);
-/// A service's own deadlines for a stop, and a little.
-const STOP: Duration = Duration::from_secs(15);
 const POLL: Duration = Duration::from_millis(20);
 /// How often it is looked whether all that should run does.
 const WATCH: Duration = Duration::from_millis(100);
@@ -134,26 +132,19 @@ impl Suite {
         env.extend([
             ("HTTP_ADDR".to_owned(), http.clone()),
             ("ADMIN_ADDR".to_owned(), admin.clone()),
-            ("RUST_LOG".to_owned(), "warn".to_owned()),
+            ("RUST_LOG".to_owned(), "warn,bus=info,engine=info".to_owned()),
         ]);
         let file = self.setup.programs.join(format!("waybill-{program}"));
         ensure!(file.is_file(), "{} is not built: cargo build --workspace --bins", file.display());
         let launch = Launch { env, ..Launch::new(name, self.dir(), file) };
         let process = launch.start()?;
         let urls = (format!("http://{http}"), format!("http://{admin}"));
-        self.lock().await.0.insert(name.to_owned(), Instance::new(launch, process, urls));
+        self.lock().await.by_name.insert(name.to_owned(), Instance::new(launch, process, urls));
         Ok(())
     }
 
     pub(crate) async fn lock(&self) -> MutexGuard<'_, Instances> {
         self.instances.lock().await
-    }
-
-    /// The names of the processes of a service, or of all.
-    pub(crate) async fn names(&self, service: Option<&str>) -> Vec<String> {
-        let instances = self.lock().await;
-        let of = |name: &&String| service.is_none_or(|it| service_of(name).is_ok_and(|of| of == it));
-        instances.0.keys().filter(of).cloned().collect()
     }
 
     pub(crate) async fn url(&self, name: &str, path: &str) -> anyhow::Result<String> {
@@ -183,21 +174,13 @@ impl Suite {
 
     /// kill -9; returns the pid that has ended. It stays down until [`restart`](Self::restart).
     pub(crate) async fn kill(&self, name: &str) -> anyhow::Result<u32> {
-        let mut instances = self.lock().await;
-        let it = instances.get_mut(name)?;
-        it.wanted = false;
-        it.process.kill().await?;
-        ensure!(!it.process.is_running(), "{name} survives");
-        Ok(it.process.pid())
+        self.lock().await.get_mut(name)?.kill().await
     }
 
-    /// SIGTERM, and waits for the end; returns the exit code. It stays down until [`restart`](Self::restart).
-    pub(crate) async fn terminate(&self, name: &str) -> anyhow::Result<Option<i32>> {
-        let mut instances = self.lock().await;
-        let it = instances.get_mut(name)?;
-        it.wanted = false;
-        it.process.stop(Signal::SIGTERM, STOP).await?;
-        Ok(it.process.status().and_then(|it| it.code()))
+    /// SIGTERM, and waits for the end, which has to be an orderly one. It stays down until
+    /// [`restart`](Self::restart).
+    pub(crate) async fn terminate(&self, name: &str) -> anyhow::Result<()> {
+        self.lock().await.get_mut(name)?.terminate().await
     }
 
     /// Starts a process that has ended: same addresses, same environment.
@@ -227,7 +210,7 @@ impl Suite {
 
     /// Forgets a process that has ended.
     pub(crate) async fn remove(&self, name: &str) {
-        self.lock().await.0.remove(name);
+        self.lock().await.remove(name);
     }
 
     /// A signal to a process.
@@ -238,30 +221,23 @@ impl Suite {
         Ok(it.process.pid())
     }
 
-    /// After a fault that broke off: all ways are open, and nobody is stopped or down, for the next one's sake.
-    pub(crate) async fn heal(&self) {
-        self.ground
-            .to_postgres
-            .values()
-            .chain([&self.ground.to_kafka, &self.to_provider])
-            .for_each(Proxy::heal);
-        for it in self.lock().await.0.values_mut() {
-            // One that is gone is started again by whoever looks after them.
-            let _ = it.process.signal(Signal::SIGCONT);
-            it.wanted = true;
-        }
+    /// After a fault that broke off: nothing of it is left, and nobody is stopped or down, for the next one's sake.
+    pub(crate) async fn heal(&self) -> anyhow::Result<()> {
+        self.to_provider.heal();
+        self.ground.heal(&self.prefix).await?;
+        self.lock().await.by_name.values_mut().try_for_each(Instance::heal)
     }
 
     /// The ends that nobody had asked for, so far.
     pub(crate) async fn exits(&self) -> Vec<Exit> {
-        self.lock().await.0.values().flat_map(|it| it.exits.clone()).collect()
+        self.lock().await.exits()
     }
 
     /// Stops all processes and deletes what they had.
     pub async fn clear(&self) -> anyhow::Result<()> {
         self.supervisor.abort();
-        for name in self.names(None).await {
-            self.kill(&name).await?;
+        for it in self.lock().await.by_name.values_mut() {
+            it.process.kill().await?;
         }
         let plan = topics::plan(&self.prefix, &SERVICES);
         let names: Vec<&str> = plan.iter().map(|it| it.name.as_str()).collect();

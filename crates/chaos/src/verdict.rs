@@ -12,25 +12,21 @@ use uuid::Uuid;
 
 use crate::{
     SERVICES,
-    report::{Figures, Report},
+    report::{Defect, Figures, Report},
     suite::{PROVIDER, Suite},
     watch::{Watch, count, lag},
 };
 
-/// Waits for rest, and has the books audited.
-pub(crate) async fn conclude(
-    suite: &Suite,
-    tally: &Tally,
-    report: &mut Report,
-    rest: Duration,
-) -> anyhow::Result<()> {
+/// Waits for rest, and has the books audited. What cannot be looked at is a failure, and the rest is told all the same.
+pub(crate) async fn conclude(suite: &Suite, tally: &Tally, report: &mut Report, rest: Duration) {
     match at_rest(suite, rest).await {
         Ok(took) => report.figures.rest_ms = Some(took.as_millis() as u64),
         Err(error) => report.failures.push(format!("nothing comes to rest: {error:#}")),
     }
-    report.audit = Some(audit::audit(&sources(suite).await?, &audit::Options { patience: rest }).await?);
-    report.failures.extend(lost(suite, tally).await?);
-    Ok(())
+    let audited = async { audit::audit(&sources(suite).await?, &audit::Options { patience: rest }).await };
+    report.audit = report.seen("the books cannot be audited", audited.await);
+    let lost = report.seen("the accepted orders cannot be looked up", lost(suite, tally).await);
+    report.failures.extend(lost.into_iter().flatten());
 }
 
 /// What an audit looks at.
@@ -75,17 +71,11 @@ async fn left(suite: &Suite) -> anyhow::Result<BTreeMap<String, u64>> {
     Ok(left)
 }
 
-pub(crate) async fn figures(
-    suite: &Suite,
-    tally: &Tally,
-    watch: &Watch,
-    report: &Report,
-) -> anyhow::Result<Figures> {
-    let (rest_ms, foreign) =
-        (report.figures.rest_ms, report.audit.as_ref().map_or(0, |it| it.ignored_records));
-    let ends = "select coalesce(cancel_reason, status), count(*) from order_view group by 1";
-    let rows = sqlx::query(ends).fetch_all(&suite.pools["order"]).await?;
-    let ended = rows.iter().map(|row| (row.get(0), row.get::<i64, _>(1).unsigned_abs()));
+pub(crate) async fn figures(suite: &Suite, tally: &Tally, watch: &Watch, report: &mut Report) -> Figures {
+    let foreign = report.audit.as_ref().map_or(0, |it| it.ignored_records);
+    let ended = report.seen("how orders ended cannot be counted", ended(suite).await);
+    let again = published_again(suite, foreign).await;
+    let again = report.seen("what was published again cannot be counted", again);
     let mut errors: BTreeMap<String, u64> = BTreeMap::new();
     for (what, count) in &tally.failed {
         // The bodies differ in their ids: what counts is the status, or how a connection ended.
@@ -96,17 +86,29 @@ pub(crate) async fn figures(
     errors.insert("kept connections closed".into(), tally.raced as u64);
     let latency = Latency::of(tally.accepted.iter().map(|it| it.answered).collect());
     let ms = |it: Duration| it.as_secs_f64() * 1_000.0;
-    Ok(Figures {
+    Figures {
         accepted: tally.accepted.len() as u64,
-        ended: ended.collect(),
+        ended: ended.unwrap_or_default(),
         counted: watch.counted(),
-        published_again: published_again(suite, foreign).await?,
+        published_again: again.unwrap_or_default(),
         client_errors: errors,
+        defects: tally.defects.iter().map(defect).collect(),
         cancels: tally.cancelled_with().into_iter().map(|(status, count)| (status, count as u64)).collect(),
         latency_ms: [("p50", ms(latency.p50)), ("p99", ms(latency.p99)), ("max", ms(latency.max))].into(),
         exits: suite.exits().await,
-        rest_ms,
-    })
+        rest_ms: report.figures.rest_ms,
+    }
+}
+
+/// Orders by how they have ended.
+async fn ended(suite: &Suite) -> anyhow::Result<BTreeMap<String, u64>> {
+    let ends = "select coalesce(cancel_reason, status), count(*) from order_view group by 1";
+    let rows = sqlx::query(ends).fetch_all(&suite.pools["order"]).await?;
+    Ok(rows.iter().map(|row| (row.get(0), row.get::<i64, _>(1).unsigned_abs())).collect())
+}
+
+fn defect((status, it): (&u16, &load::Defect)) -> (u16, Defect) {
+    (*status, Defect { count: it.count as u64, first: it.first.clone() })
 }
 
 /// What is on the topics more than the aggregates have counted, less what others have put there.
@@ -152,12 +154,16 @@ async fn lost(suite: &Suite, tally: &Tally) -> anyhow::Result<Vec<String>> {
 pub(crate) fn judge(report: &mut Report, tally: &Tally) {
     let failures = &mut report.failures;
     for fault in &report.faults {
-        if let Some(failure) = &fault.failure {
+        let unproven = fault.proof.is_none().then_some("nothing shows that it took hold");
+        if let Some(failure) = fault.failure.as_deref().or(unproven) {
             failures.push(format!("{} of {}: {failure}", fault.kind, fault.target));
         }
     }
     if report.figures.counted.duplicates_dropped == 0 {
         failures.push("no inbox has dropped a duplicate: redelivery was not tried".into());
+    }
+    for (status, it) in &tally.defects {
+        failures.push(format!("{} requests were answered with {status}; {}", it.count, it.first));
     }
     if let Some(first) = tally.given_up.first() {
         failures.push(format!("{} requests were given up: {first}", tally.given_up.len()));
@@ -176,3 +182,6 @@ pub(crate) fn judge(report: &mut Report, tally: &Tally) {
         failures.push(format!("found: {}", finding.text));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -142,7 +142,7 @@ impl Seen {
         loop {
             every.tick().await;
             let mut running = Vec::new();
-            for (name, it) in &suite.lock().await.0 {
+            for (name, it) in &suite.lock().await.by_name {
                 running.push((name.clone(), it.process.pid(), format!("{}/metrics", it.http)));
             }
             let texts = running.into_iter().map(async |(name, pid, url)| {

@@ -169,12 +169,8 @@ async fn carry_out<D: Decider>(
     answers: Vec<oneshot::Sender<Answer<D>>>,
 ) -> bool {
     let mut outcomes = Vec::with_capacity(items.len());
-    let result = match link.get().await {
-        Ok(connection) => unit.run(connection, items, &mut outcomes).await,
-        Err(error) => Err(error),
-    };
+    let result = unit.run(link, items, &mut outcomes).await;
     if let Err(error) = &result {
-        link.drop_connection();
         tracing::warn!(%error, count = answers.len() - outcomes.len(), "commands not carried out");
     }
     let is_done = |(item, outcome): (&Item<D>, &Outcome<D>)| {

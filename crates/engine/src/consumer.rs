@@ -20,6 +20,7 @@ use crate::{
     database::{Link, backoff},
     dead_letter::{self, Poison},
     decider::{Arrival, Cause, Decider},
+    fault::is_too_long,
     health::Part,
     mutant::Mutant,
     unit::{Item, Origin, Outcome, Unit},
@@ -37,10 +38,11 @@ pub(crate) struct Worker<D: Decider> {
     pub(crate) batch_size: usize,
 }
 
-/// Under load a batch is let grow for this long, which costs less than the transactions that it saves.
-const GATHER: Duration = Duration::from_millis(3);
-/// The last batch had at least this many records: there is load.
-const LOADED: usize = 24;
+/// Where records come faster than they are taken a batch is let grow for this long: the transactions that it saves would
+/// take longer. Whoever is alone waits for nobody.
+const GATHER: Duration = Duration::from_millis(4);
+/// The last batch had at least this many records: they come faster.
+const LOADED: usize = 2;
 /// A batch that takes longer (the database is away, a row is locked) is worked on beside the membership, so
 /// that the group's rebalances do not wait for it.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -135,20 +137,17 @@ impl<D: Decider> Worker<D> {
         let mut pauses = backoff();
         while !items.is_empty() {
             let mut outcomes = Vec::with_capacity(items.len());
-            let result = match link.get().await {
-                Ok(connection) => self.unit.run(connection, &mut items, &mut outcomes).await,
-                Err(error) => Err(error),
-            };
+            let result = self.unit.run(link, &mut items, &mut outcomes).await;
             self.count(&items, &outcomes);
             let Err(error) = result else {
                 crash::point(Crash::AfterCommit);
                 break;
             };
-            link.drop_connection();
             // What is committed is left out the next time; the inbox would do the same.
             items.drain(..outcomes.len());
             tracing::warn!(%error, len = items.len(), "the batch is begun again when the database is back");
-            self.unit.metrics.retries.add(1, &[self.service(), KeyValue::new("reason", "database")]);
+            let reason = if is_too_long(&error) { "time" } else { "database" };
+            self.unit.metrics.retries.add(1, &[self.service(), KeyValue::new("reason", reason)]);
             tokio::select! {
                 () = shutdown.cancelled() => return false,
                 () = tokio::time::sleep(pauses.next().unwrap_or(GATHER)) => {}

@@ -5,13 +5,10 @@ mod desk;
 mod mirror;
 mod rerun;
 
-use std::{
-    borrow::Cow,
-    collections::{BTreeSet, HashSet},
-};
+use std::{borrow::Cow, collections::BTreeSet};
 
 use bus::Received;
-use sqlx::{PgConnection, Row};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use self::bytes::{stored_headers, to_json};
@@ -84,27 +81,6 @@ pub(crate) fn parked_as(key: &[u8]) -> Cow<'_, [u8]> {
 pub(crate) fn id_of_position(record: &Received) -> Uuid {
     let position = format!("{}/{}/{}", record.topic, record.partition, record.offset);
     Uuid::new_v5(&Uuid::NAMESPACE_URL, position.as_bytes())
-}
-
-/// Which of `keys` are parked; those stay so until the transaction ends. To be asked after the inbox has been
-/// claimed: a transaction that parks an earlier message of the key has committed by then.
-pub(crate) async fn lock_parked(
-    tx: &mut PgConnection,
-    consumer: &str,
-    keys: &[&[u8]],
-) -> sqlx::Result<HashSet<Vec<u8>>> {
-    if keys.is_empty() {
-        return Ok(HashSet::new());
-    }
-    let rows = sqlx::query(
-        "select key from engine.parked_key where consumer = $1 and key = any($2::bytea[])
-         order by key for update",
-    )
-    .bind(consumer)
-    .bind(keys)
-    .fetch_all(tx)
-    .await?;
-    rows.iter().map(|row| row.try_get(0)).collect()
 }
 
 /// Parks `letters` in their order.

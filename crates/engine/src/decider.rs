@@ -72,6 +72,9 @@ pub trait Decider: Send + Sync + 'static {
         world: &Self::World,
         events: &[Recorded<Self::Event>],
     ) -> impl Future<Output = sqlx::Result<()>> + Send;
+
+    /// The world of a batch whose transaction has committed, for who keeps some of it at hand.
+    fn committed(&self, _world: Self::World) {}
 }
 
 /// The result of [`Decider::decide`].

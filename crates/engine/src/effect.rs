@@ -24,6 +24,8 @@ pub struct Effect {
 /// Performs a service's effects.
 pub trait Outside: Send + Sync + 'static {
     type Input;
+    /// Whether there is anybody to call; where not, no calls are looked for.
+    const IS_THERE: bool = true;
 
     /// Makes the call that `request` describes, with `id` as its idempotency key, and returns the answer.
     /// May be called again with the same id, also while an earlier call is still under way.
@@ -63,6 +65,7 @@ impl<I> Default for NoOutside<I> {
 
 impl<I: Send + 'static> Outside for NoOutside<I> {
     type Input = I;
+    const IS_THERE: bool = false;
 
     async fn perform(&self, _: Uuid, request: &str) -> Result<I, Unanswered> {
         Err(Unanswered::Down(format!("nobody performs {request}")))

@@ -1,5 +1,7 @@
 //! What a failure of a batch calls for.
 
+use std::{io, time::Duration};
+
 use crate::dead_letter::Poison;
 
 /// Why a batch did not commit.
@@ -10,6 +12,24 @@ pub(crate) enum Fault {
     /// Some input of the batch cannot be carried out; which one is found by bisection.
     #[error("{}", .0.error)]
     Input(Poison),
+}
+
+/// A transaction has had its time: its server is lost, or it honestly takes longer.
+#[derive(Debug, thiserror::Error)]
+#[error("a transaction of {inputs} inputs is not done in {within:?}")]
+struct TooLong {
+    inputs: usize,
+    within: Duration,
+}
+
+/// Without an answer a transaction may have been committed or not, as when its connection is lost.
+pub(crate) fn too_long(inputs: usize, within: Duration) -> sqlx::Error {
+    io::Error::new(io::ErrorKind::TimedOut, TooLong { inputs, within }).into()
+}
+
+/// Whether it was the time of a transaction that was up: fewer inputs may be done in it.
+pub(crate) fn is_too_long(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Io(it) if it.get_ref().is_some_and(|it| it.is::<TooLong>()))
 }
 
 /// What to do about it.
@@ -50,6 +70,11 @@ impl Fault {
             Some("P0001") => Remedy::Bisect,
             _ => Remedy::Wait,
         }
+    }
+
+    /// Another transaction was in the way.
+    pub(crate) fn is_conflict(&self) -> bool {
+        matches!(self.remedy(), Remedy::Again | Remedy::AgainOrBisect)
     }
 
     /// Somebody has held a row for longer than it is waited for.

@@ -7,30 +7,42 @@ use sqlx::{PgConnection, Row};
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
-/// Puts `ids` into the inbox and returns those that were not there: the ones to be processed.
+/// What an open transaction has claimed.
+#[derive(Default)]
+pub(crate) struct Claim {
+    /// The ids that were not in the inbox: those to be processed.
+    pub(crate) fresh: HashSet<Uuid>,
+    /// The keys that are parked, and stay so until the transaction ends.
+    pub(crate) parked: HashSet<Vec<u8>>,
+}
+
+/// Puts `ids` into the inbox and locks those of `keys` that are parked.
 ///
-/// A transaction that has claimed one of them and is still open is waited for. The ids are claimed in
-/// sorted order, so that two batches with the same ids wait for each other in one direction only.
+/// A transaction that has claimed one of the ids and is still open is waited for, so that what it has parked is seen.
+/// The ids are claimed in sorted order, so that two batches with the same ids wait for each other in one direction only.
 pub(crate) async fn claim(
     tx: &mut PgConnection,
     consumer: &str,
-    ids: &[Uuid],
-) -> sqlx::Result<HashSet<Uuid>> {
-    if ids.is_empty() {
-        return Ok(HashSet::new());
+    mut ids: Vec<Uuid>,
+    keys: &[&[u8]],
+) -> sqlx::Result<Claim> {
+    let mut claim = Claim::default();
+    if ids.is_empty() && keys.is_empty() {
+        return Ok(claim);
     }
-    let mut ids = ids.to_vec();
     ids.sort_unstable();
     ids.dedup();
-    let rows = sqlx::query(
-        "insert into engine.inbox (event_id, consumer) select unnest($1::uuid[]), $2
-         on conflict do nothing returning event_id",
-    )
-    .bind(&ids)
-    .bind(consumer)
-    .fetch_all(tx)
-    .await?;
-    rows.iter().map(|row| row.try_get(0)).collect()
+    let rows = sqlx::query("select fresh, parked from engine.claim($1, $2, $3)")
+        .bind(consumer)
+        .bind(ids)
+        .bind(keys)
+        .fetch_all(tx)
+        .await?;
+    for row in &rows {
+        claim.fresh.extend(row.try_get::<Option<Uuid>, _>(0)?);
+        claim.parked.extend(row.try_get::<Option<Vec<u8>>, _>(1)?);
+    }
+    Ok(claim)
 }
 
 /// Days for which partitions are kept ahead, so that a service whose housekeeping stands still for a while

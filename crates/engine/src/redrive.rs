@@ -73,11 +73,7 @@ impl<D: Decider> Redrive<D> {
     }
 
     async fn serve(&self, link: &mut Link, request: Request) -> sqlx::Result<()> {
-        let done = match link.get().await {
-            Ok(connection) => self.redrive(connection, &request).await,
-            Err(error) => Err(error),
-        };
-        let (told, result) = match done {
+        let (told, result) = match self.redrive(link, &request).await {
             Ok(told) => (told, Ok(())),
             Err(error) => (Err(RedriveError::Unavailable), Err(error)),
         };
@@ -88,7 +84,7 @@ impl<D: Decider> Redrive<D> {
 
     async fn redrive(
         &self,
-        connection: &mut PgConnection,
+        link: &mut Link,
         request: &Request,
     ) -> sqlx::Result<Result<Redriven, RedriveError>> {
         let (mut key, mut kind, mut discard) = (None, None, Discard::Nothing);
@@ -98,7 +94,7 @@ impl<D: Decider> Redrive<D> {
         match (&request.which, &request.from) {
             // The letter has left with the first call; this one goes on behind it.
             (Which::Id(_), Some(from)) => (key, discard) = (Some(from.clone()), Discard::Nothing),
-            (Which::Id(id), None) => match self.key_of(connection, *id).await? {
+            (Which::Id(id), None) => match self.key_of(link.get().await?, *id).await? {
                 Some((_, false)) if request.discard => return Ok(Err(RedriveError::NotFirst)),
                 Some((found, _)) => {
                     key = Some(found);
@@ -119,11 +115,11 @@ impl<D: Decider> Redrive<D> {
         };
         let mut next = Some(request.from.clone().unwrap_or_default());
         while let Some(from) = next.take_if(|_| !turn.is_over()) {
-            let keys = self.keys(connection, key.as_deref(), kind, &from).await?;
+            let keys = self.keys(link.get().await?, key.as_deref(), kind, &from).await?;
             let mut following = keys.last().filter(|_| keys.len() == KEYS).cloned();
             // The least key that is greater.
             following.iter_mut().for_each(|it| it.push(0));
-            next = self.rerun(connection, keys, &mut turn).await?.or(following);
+            next = self.rerun(link, keys, &mut turn).await?.or(following);
         }
         if let (Discard::Only(_), 0) = (discard, turn.total.discarded) {
             return Ok(Err(RedriveError::Unknown));
@@ -173,7 +169,7 @@ impl<D: Decider> Redrive<D> {
     /// key at which to go on, if any.
     async fn rerun(
         &self,
-        connection: &mut PgConnection,
+        link: &mut Link,
         keys: Vec<Vec<u8>>,
         turn: &mut Turn<'_>,
     ) -> sqlx::Result<Option<Vec<u8>>> {
@@ -181,6 +177,7 @@ impl<D: Decider> Redrive<D> {
         while !open.is_empty() {
             let keys: Vec<&[u8]> = open.iter().map(Vec::as_slice).collect();
             let (limit, mutation) = (self.batch_size, self.unit.mutation);
+            let connection = link.get().await?;
             let letters = dead_letter::read(connection, D::SERVICE, &keys, limit, &turn.by, mutation).await?;
             let Some((last, _)) = letters.last() else { break };
             let last = last.key.clone();
@@ -189,7 +186,7 @@ impl<D: Decider> Redrive<D> {
             }
             let mut items = self.items(letters, turn.discard);
             let mut outcomes = Vec::with_capacity(items.len());
-            let run = self.unit.run(connection, &mut items, &mut outcomes).await;
+            let run = self.unit.run(link, &mut items, &mut outcomes).await;
             // Outcomes there are for what has committed, whatever came after.
             let mut moved = false;
             for (item, outcome) in items.iter().zip(outcomes) {
@@ -236,23 +233,17 @@ impl<D: Decider> Redrive<D> {
     /// Frees keys that no poison holds up: what waited behind one that is gone, after a crash for example. Then
     /// tries again what is to be tried by itself.
     async fn sweep(&self, link: &mut Link) -> sqlx::Result<()> {
-        let connection = link.get().await?;
-        self.sweep_where(connection, "first.status = 'waiting'", "nothing holds the key up").await?;
+        self.sweep_where(link, "first.status = 'waiting'", "nothing holds the key up").await?;
         let Some(AutoRedrive { attempts, after }) = self.auto else { return Ok(()) };
         let due = format!(
             "first.attempt <= {attempts} and tried_at + make_interval(secs =>
                  least({} * 2 ^ least(first.attempt - 1, 20), 3600)) <= clock_timestamp()",
             after.as_secs_f64()
         );
-        self.sweep_where(connection, &due, "tried again by itself").await
+        self.sweep_where(link, &due, "tried again by itself").await
     }
 
-    async fn sweep_where(
-        &self,
-        connection: &mut PgConnection,
-        condition: &str,
-        reason: &str,
-    ) -> sqlx::Result<()> {
+    async fn sweep_where(&self, link: &mut Link, condition: &str, reason: &str) -> sqlx::Result<()> {
         let sql = format!(
             "select k.key from engine.parked_key k
              cross join lateral (select status, attempt from engine.dead_letter d
@@ -270,11 +261,11 @@ impl<D: Decider> Redrive<D> {
         while !turn.is_over() {
             let query = sqlx::query_scalar(sqlx::AssertSqlSafe(sql.clone()));
             let keys: Vec<Vec<u8>> =
-                query.bind(D::SERVICE).bind(KEYS as i64).fetch_all(&mut *connection).await?;
+                query.bind(D::SERVICE).bind(KEYS as i64).fetch_all(link.get().await?).await?;
             if keys.is_empty() {
                 break;
             }
-            self.rerun(connection, keys, &mut turn).await?;
+            self.rerun(link, keys, &mut turn).await?;
             tracing::info!(total = ?turn.total, reason, "dead letters were run again");
         }
         Ok(())

@@ -4,6 +4,8 @@ mod page;
 
 use std::{
     collections::{HashMap, VecDeque},
+    future::pending,
+    pin::pin,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -12,12 +14,13 @@ use bus::{
     Bus, DeliveryError, Producer,
     crash::{self, Crash},
 };
+use futures::FutureExt;
 use opentelemetry::KeyValue;
 use sqlx::{PgConnection, postgres::PgConnectOptions};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use self::page::{Batch, Pages};
+use self::page::{Batch, Pages, Sweep};
 use crate::{
     database::{ANSWER, Link, answered, backoff},
     health::{Health, Part},
@@ -47,11 +50,8 @@ pub struct Relay {
 /// "Waybill" and a number: the key of the session advisory lock.
 const LOCK: i64 = 0x5741_5942_494c_4c01;
 const STAND_BY: Duration = Duration::from_millis(250);
-/// Two batches are under way: one is read while the other is being acknowledged.
-const UNDER_WAY: usize = 2;
-/// After so many batches the relay waits for what is under way and begins again at the lowest id: a row
-/// with a lower id than those read ahead may have been committed meanwhile.
-const BATCHES_AHEAD: u32 = 32;
+/// Batches that may be under way: what is committed while one is being acknowledged need not wait for that.
+const UNDER_WAY: usize = 4;
 const SHORTEST_POLL: Duration = Duration::from_millis(5);
 const LONGEST_POLL: Duration = Duration::from_millis(100);
 /// A key whose event the broker refuses is tried again after this time; the other keys go on.
@@ -61,6 +61,8 @@ const LAST_ACKS: Duration = Duration::from_secs(3);
 /// How long a page may take to be read, or to be deleted.
 const PAGE: Duration = Duration::from_secs(15);
 const ATTEND_EVERY: Duration = Duration::from_secs(3);
+/// While the log is still at work on a batch, more transactions are let commit for the next one for this long.
+const GATHER: Duration = Duration::from_millis(2);
 
 /// Why a term as the active relay has ended.
 enum Ended {
@@ -143,6 +145,7 @@ impl Relay {
         if !locked {
             return Ok(());
         }
+        answered(PAGE, own(connection)).await?;
         self.metrics.relay_leads.record(1, std::slice::from_ref(&self.metrics.service));
         let failed = |error: bus::Error| DeliveryError { reason: error.to_string(), refused: false };
         let producer = self.bus.producer().map_err(|error| Ended::Delivery(failed(error), 0))?;
@@ -164,104 +167,124 @@ impl Relay {
         shutdown: &CancellationToken,
     ) -> Ended {
         let mut under_way = VecDeque::new();
-        let mut ahead = 0;
-        let mut last_seen = 0;
+        let mut sweep = Sweep::default();
         let mut poll = SHORTEST_POLL;
-        let mut more = true;
-        // The transaction that holds a page's rows ends with the page.
-        let at_once = if self.mutation.is(Mutant::SkipLockedPool) { 1 } else { UNDER_WAY };
-        loop {
-            if more && under_way.len() < at_once && ahead < BATCHES_AHEAD && !shutdown.is_cancelled() {
-                let floor = match under_way.back() {
-                    Some(batch) => Batch::last_id(batch),
-                    None if self.mutation.is(Mutant::LastSeenRelay) => last_seen,
-                    None => 0,
-                };
-                match answered(PAGE, self.hand_over(connection, producer, caution, floor)).await {
-                    Ok((batch, full)) => {
-                        more = full;
-                        ahead += 1;
-                        under_way.extend(batch);
-                        last_seen = under_way.back().map_or(last_seen, Batch::last_id);
-                    }
-                    Err(error) => return Ended::Database(error),
-                }
-                if more {
-                    continue;
-                }
-            }
-            if let Some(batch) = under_way.pop_front() {
-                match self.complete(connection, batch, caution, shutdown).await {
-                    Ok(()) => poll = SHORTEST_POLL,
-                    Err(ended) => return ended,
-                }
-                if under_way.is_empty() {
-                    (ahead, more) = (0, true);
-                }
-                continue;
-            }
-            (ahead, more) = (0, true);
-            self.health.progress(Part::Relay);
-            tokio::select! {
-                () = shutdown.cancelled() => return Ended::Stopped,
-                () = self.wake.notified() => poll = SHORTEST_POLL,
-                () = tokio::time::sleep(poll) => poll = (poll * 2).min(LONGEST_POLL),
-            }
-        }
-    }
-
-    /// Waits for the acknowledgement of a batch and deletes it.
-    async fn complete(
-        &self,
-        connection: &mut PgConnection,
-        batch: Batch,
-        caution: &mut Caution,
-        shutdown: &CancellationToken,
-    ) -> Result<(), Ended> {
-        let count = batch.ids.len();
         let stopped = async {
             shutdown.cancelled().await;
             tokio::time::sleep(LAST_ACKS).await;
         };
-        let acknowledged = tokio::select! {
-            acknowledged = batch.delivery.acknowledged() => acknowledged,
-            () = stopped => return Err(Ended::Stopped),
-            silent = attend(connection) => return Err(silent.into()),
-        };
+        let mut stopped = pin!(stopped);
+        let mut attend = tokio::time::interval(ATTEND_EVERY);
+        loop {
+            if under_way.len() < self.at_once(caution) && !shutdown.is_cancelled() {
+                if sweep.is_hungry(caution)
+                    && let Err(error) = self.read(connection, caution, &mut sweep, &under_way).await
+                {
+                    return Ended::Database(error);
+                }
+                match self.hand_over(producer, caution, &mut sweep, &under_way) {
+                    Ok(None) => {}
+                    Ok(Some(batch)) => {
+                        under_way.push_back(batch);
+                        continue;
+                    }
+                    Err(error) => return Ended::Database(error),
+                }
+            }
+            if let Err(error) = self.delete(connection, &mut sweep).await {
+                return Ended::Database(error);
+            }
+            tokio::select! {
+                acknowledged = first(&mut under_way) => {
+                    if let Err(ended) = self.complete(acknowledged, caution, &mut sweep) {
+                        // What is acknowledged behind it need not be searched for what was refused.
+                        for mut batch in under_way {
+                            if let Some(Ok(())) = batch.delivery.acknowledged().now_or_never() {
+                                sweep.acknowledged.extend(batch.ids);
+                            }
+                        }
+                        let _ = self.delete(connection, &mut sweep).await;
+                        return ended;
+                    }
+                    poll = SHORTEST_POLL;
+                }
+                () = self.wake.notified() => {
+                    poll = SHORTEST_POLL;
+                    if !under_way.is_empty() {
+                        tokio::time::sleep(GATHER).await;
+                    }
+                }
+                () = tokio::time::sleep(poll), if under_way.is_empty() => {
+                    self.health.progress(Part::Relay);
+                    poll = (poll * 2).min(LONGEST_POLL);
+                }
+                // The session must not be idle for long, and one that is lost is to be noticed.
+                _ = attend.tick(), if !under_way.is_empty() => {
+                    let attended = sqlx::query("select 1").execute(&mut *connection);
+                    if let Err(error) = answered(ANSWER, attended).await {
+                        return Ended::Database(error);
+                    }
+                    continue;
+                }
+                () = shutdown.cancelled(), if under_way.is_empty() => return Ended::Stopped,
+                () = &mut stopped => return Ended::Stopped,
+            }
+            sweep.read_on(self.mutation);
+        }
+    }
+
+    /// How many batches may be under way.
+    fn at_once(&self, caution: &Caution) -> usize {
+        // The transaction that holds a page's rows ends with the page.
+        let one = caution.one_by_one > 0 || self.mutation.is(Mutant::SkipLockedPool);
+        if one { 1 } else { UNDER_WAY }
+    }
+
+    /// Takes note of a batch that the log has acknowledged, or not.
+    fn complete(
+        &self,
+        (acknowledged, batch): (Result<(), DeliveryError>, Batch),
+        caution: &mut Caution,
+        sweep: &mut Sweep,
+    ) -> Result<(), Ended> {
         if let Err(error) = acknowledged {
             if error.refused && batch.offered == 1 {
                 let (kind, id) = &batch.first;
                 tracing::error!(%error, topic = kind, key = id, "the broker refuses an event: its key is held back");
                 caution.refused.insert(batch.first, Instant::now() + REFUSED_FOR);
-                caution.one_by_one = caution.one_by_one.saturating_sub(1);
-                return Err(Ended::Delivery(DeliveryError { refused: false, ..error }, 0));
+                // There may be others like it among those that are sent one at a time.
+                return Err(Ended::Delivery(error, caution.one_by_one.saturating_sub(1)));
             }
-            return Err(Ended::Delivery(error, batch.offered));
+            return Err(Ended::Delivery(error, batch.span));
         }
         crash::point(Crash::AfterAck);
-        caution.one_by_one = caution.one_by_one.saturating_sub(count);
-        let delete = sqlx::query("delete from engine.outbox where outbox_id = any($1)")
-            .bind(&batch.ids)
-            .execute(&mut *connection);
-        answered(PAGE, delete).await?;
-        self.end_turn(connection).await?;
+        caution.one_by_one = caution.one_by_one.saturating_sub(batch.ids.len());
         caution.progressed = true;
         self.health.progress(Part::Relay);
         for (name, count) in batch.types {
             self.metrics.published.add(count, &[self.metrics.service.clone(), KeyValue::new("type", name)]);
         }
+        sweep.acknowledged.extend(batch.ids);
         Ok(())
     }
 }
 
-/// Keeps the session from being idle while the log is waited for; returns only when it is lost.
-async fn attend(connection: &mut PgConnection) -> sqlx::Error {
-    loop {
-        tokio::time::sleep(ATTEND_EVERY).await;
-        if let Err(error) = answered(ANSWER, sqlx::query("select 1").execute(&mut *connection)).await {
-            return error;
-        }
+/// The batch that was handed over first, once its fate is known; never, where there is none.
+async fn first(under_way: &mut VecDeque<Batch>) -> (Result<(), DeliveryError>, Batch) {
+    let Some(batch) = under_way.front_mut() else { return pending().await };
+    let acknowledged = batch.delivery.acknowledged().await;
+    match under_way.pop_front() {
+        Some(batch) => (acknowledged, batch),
+        None => pending().await,
     }
+}
+
+/// Rows that were brought from another server (a dump that was restored) are of its transactions, which say nothing here;
+/// those that seem to come yet would be overtaken by later rows of their keys. They become this transaction's.
+async fn own(connection: &mut PgConnection) -> sqlx::Result<()> {
+    let update =
+        "update engine.outbox set xact = default where xact >= pg_snapshot_xmax(pg_current_snapshot())";
+    sqlx::query(update).execute(connection).await.map(|_| ())
 }
 
 async fn lock(connection: &mut PgConnection) -> sqlx::Result<bool> {

@@ -23,7 +23,7 @@ use crate::{
     redrive::{AutoRedrive, DeadLetters, Redrive, Request},
     relay::Relay,
     shedding::{Pressure, Valve},
-    unit::Unit,
+    unit::{ATTEMPT, Unit},
 };
 
 /// What an engine needs to know.
@@ -97,6 +97,7 @@ impl<D: Decider, O: Outside<Input = D::Input>> Engine<D, O> {
             relay: Arc::new(Notify::new()),
             deadlines: Arc::new(Notify::new()),
             calls: call_sender,
+            attempt: ATTEMPT,
         };
         let (requests, redrives) = mpsc::channel(REDRIVES);
         let dead_letters = DeadLetters { consumer: D::SERVICE, pool: settings.pool.clone(), requests };
@@ -110,6 +111,15 @@ impl<D: Decider, O: Outside<Input = D::Input>> Engine<D, O> {
     pub fn with_mutant(mut self, mutant: crate::Mutant) -> Self {
         let unit = Arc::get_mut(&mut self.unit).expect("an engine that has not begun");
         unit.mutation = Mutation { mutant: Some(mutant) };
+        self
+    }
+
+    /// Gives this engine's transactions another time than the usual, for a test that is to see what takes longer.
+    #[cfg(feature = "chaos")]
+    #[must_use]
+    pub fn with_attempt(mut self, attempt: Duration) -> Self {
+        let unit = Arc::get_mut(&mut self.unit).expect("an engine that has not begun");
+        unit.attempt = attempt;
         self
     }
 
@@ -155,9 +165,11 @@ impl<D: Decider, O: Outside<Input = D::Input>> Engine<D, O> {
         task("redrive", endless(redrive.run(shutdown.clone())));
         let due = deadline::watch(unit.clone(), settings.pool.clone(), commands.clone(), shutdown.clone());
         task("deadlines", endless(due));
-        let metrics = unit.metrics.clone();
-        let worker = effect::Worker { outside, pool: settings.pool, commands, metrics, fresh: calls };
-        task("effects", endless(worker.run(shutdown.clone())));
+        if O::IS_THERE {
+            let metrics = unit.metrics.clone();
+            let worker = effect::Worker { outside, pool: settings.pool, commands, metrics, fresh: calls };
+            task("effects", endless(worker.run(shutdown.clone())));
+        }
         let carrying_out = command::run(submissions, unit, settings.options, settings.batch_size, shutdown);
         task("commands", endless(carrying_out));
         tasks

@@ -1,6 +1,7 @@
 //! The unit of work: a batch of inputs, one transaction.
 
 mod claims;
+mod parts;
 mod step;
 mod written;
 
@@ -15,16 +16,20 @@ use bus::{
 };
 use opentelemetry::KeyValue;
 use sqlx::{Connection, PgConnection};
-use tokio::sync::{Notify, mpsc};
+use tokio::{
+    sync::{Notify, mpsc},
+    time::timeout,
+};
 use uuid::Uuid;
 
 use self::{claims::Claims, written::Written};
 use crate::{
+    database::Link,
     dead_letter::{self, Fate, Poison, Rerun},
     deadline::DeadlineId,
     decider::{Cause, Decider},
     effect::{self, Call},
-    fault::{Fault, Remedy},
+    fault::{self, Fault},
     health::{Health, Part},
     idempotency::{self, IdempotencyKey},
     metrics::Metrics,
@@ -83,6 +88,9 @@ pub(crate) enum Outcome<D: Decider> {
     Busy,
 }
 
+/// What a transaction has come to.
+type Done<'i, D> = (Vec<Outcome<D>>, Written<'i, <D as Decider>::Event>, <D as Decider>::World);
+
 /// What carries out the batches of a service.
 pub(crate) struct Unit<D> {
     pub(crate) decider: D,
@@ -93,103 +101,38 @@ pub(crate) struct Unit<D> {
     pub(crate) relay: Arc<Notify>,
     pub(crate) deadlines: Arc<Notify>,
     pub(crate) calls: mpsc::Sender<Call>,
+    /// The time that a transaction has.
+    pub(crate) attempt: Duration,
 }
 
-/// How often a batch, and then each half of it, is begun again for a conflict before that counts as a failure.
-const CONFLICTS: u32 = 6;
-/// A transaction that takes longer has lost its server, and goes with its connection: longer than locks are waited for.
-const ATTEMPT: Duration = Duration::from_secs(20);
+/// A transaction that takes longer has lost its server, or has too many inputs, and goes with its connection: longer than
+/// locks are waited for.
+pub(crate) const ATTEMPT: Duration = Duration::from_secs(20);
 
 impl<D: Decider> Unit<D> {
-    /// Applies `items` in their order and appends their outcomes. On an error the outcomes are those of the
-    /// items that are committed; the others have had no effect.
-    pub(crate) async fn run(
-        &self,
-        connection: &mut PgConnection,
-        items: &mut [Item<D>],
-        outcomes: &mut Vec<Outcome<D>>,
-    ) -> sqlx::Result<()> {
-        let all = 0..items.len();
-        let mut open = vec![all];
-        let mut hurried = false;
-        while let Some(range) = open.pop() {
-            let mut conflicts = 0;
-            loop {
-                let fault = match self.attempt(connection, &items[range.clone()], hurried).await {
-                    Ok(done) => {
-                        outcomes.extend(done);
-                        break;
-                    }
-                    Err(fault) => fault,
-                };
-                // What came by the log waits in its order. Of the others, none is to wait for the one whose aggregate is
-                // held by somebody: that one is found, in a hurry.
-                let busy = fault.is_lock_timeout() && !items[range.start].origin.is_of_the_log();
-                hurried |= busy;
-                match (fault.remedy(), fault) {
-                    (Remedy::Wait, Fault::Sql(error)) => return Err(error),
-                    (_, _) if busy && range.len() == 1 => {
-                        outcomes.push(Outcome::Busy);
-                        break;
-                    }
-                    (Remedy::Again | Remedy::AgainOrBisect, fault) if !busy && conflicts < CONFLICTS => {
-                        conflicts += 1;
-                        self.count_retry("conflict");
-                        tracing::debug!(%fault, "decided anew after a conflict");
-                        tokio::time::sleep(Duration::from_millis(u64::from(conflicts * conflicts))).await;
-                    }
-                    // Whoever holds the lock for so long, the inputs are not to blame.
-                    (Remedy::Again, Fault::Sql(error)) if !busy => return Err(error),
-                    // The dead letter itself cannot be written: nothing is lost by waiting.
-                    (_, Fault::Sql(error)) if range.len() == 1 && items[range.start].input.is_err() => {
-                        return Err(error);
-                    }
-                    (_, fault) if range.len() == 1 => {
-                        let item = &mut items[range.start];
-                        tracing::warn!(%fault, event.id = %item.cause.id, "an input cannot be applied");
-                        let poison = fault.into_poison();
-                        if item.origin.is_of_the_log() {
-                            item.input = Err(poison);
-                        } else {
-                            // Nothing was written: a deadline and an effect are there to be tried again.
-                            outcomes.push(Outcome::Failed(poison.error));
-                            break;
-                        }
-                    }
-                    (_, fault) => {
-                        self.count_retry("bisected");
-                        tracing::debug!(%fault, len = range.len(), "the batch is halved");
-                        let middle = range.start + range.len() / 2;
-                        open.push(middle..range.end);
-                        open.push(range.start..middle);
-                        break;
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn count_retry(&self, reason: &'static str) {
-        self.metrics.retries.add(1, &[self.metrics.service.clone(), KeyValue::new("reason", reason)]);
-    }
-
+    /// One transaction, in the time that it has.
     async fn attempt(
         &self,
-        connection: &mut PgConnection,
+        link: &mut Link,
         items: &[Item<D>],
         hurried: bool,
     ) -> Result<Vec<Outcome<D>>, Fault> {
+        let connection = link.get().await?;
         let begun = Instant::now();
-        let attempt = self.transact(connection, items, hurried);
-        // Without an answer it may have been committed or not, as when the connection is lost.
-        let silent = || Fault::Sql(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()));
-        let attempted = tokio::time::timeout(ATTEMPT, attempt).await;
-        let (outcomes, written) = attempted.unwrap_or_else(|_| Err(silent()))?;
-        let elapsed = begun.elapsed().as_secs_f64();
-        self.metrics.transaction.record(elapsed, std::slice::from_ref(&self.metrics.service));
+        let Ok(done) = timeout(self.attempt, self.transact(connection, items, hurried)).await else {
+            link.most = (items.len() / 2).max(1);
+            return Err(fault::too_long(items.len(), self.attempt).into());
+        };
+        let (outcomes, written, world) = done?;
+        let took = begun.elapsed();
+        // Twice as many will have time enough.
+        if items.len() >= link.most && took < self.attempt / 4 {
+            link.most = link.most.saturating_mul(2);
+        }
+        self.metrics.transaction.record(took.as_secs_f64(), std::slice::from_ref(&self.metrics.service));
         self.metrics.batch_size.record(items.len() as u64, std::slice::from_ref(&self.metrics.service));
         self.health.progress(Part::Database);
+        self.decider.committed(world);
         self.after_commit(written);
         Ok(outcomes)
     }
@@ -200,12 +143,12 @@ impl<D: Decider> Unit<D> {
         connection: &mut PgConnection,
         items: &'i [Item<D>],
         hurried: bool,
-    ) -> Result<(Vec<Outcome<D>>, Written<'i, D::Event>), Fault> {
+    ) -> Result<Done<'i, D>, Fault> {
         let mut tx = connection.begin().await?;
         if hurried {
             sqlx::query("set local lock_timeout = '100ms'").execute(&mut *tx).await?;
         }
-        let (outcomes, written) = match self.carry_out(&mut tx, items).await {
+        let done = match self.carry_out(&mut tx, items).await {
             Ok(done) => done,
             Err(fault) => {
                 // At once: a transaction that is dropped keeps its locks until its connection is next used.
@@ -216,15 +159,11 @@ impl<D: Decider> Unit<D> {
         };
         crash::point(Crash::MidBatch);
         tx.commit().await?;
-        Ok((outcomes, written))
+        Ok(done)
     }
 
     /// All that a batch does within its transaction.
-    async fn carry_out<'i>(
-        &self,
-        tx: &mut PgConnection,
-        items: &'i [Item<D>],
-    ) -> Result<(Vec<Outcome<D>>, Written<'i, D::Event>), Fault> {
+    async fn carry_out<'i>(&self, tx: &mut PgConnection, items: &'i [Item<D>]) -> Result<Done<'i, D>, Fault> {
         let spans = Spans::start(self.traced, D::SERVICE, items.iter().map(|it| &it.cause));
         let mut claims = Claims::take(tx, D::SERVICE, items, self.mutation).await?;
         let inputs: Vec<&D::Input> =
@@ -237,7 +176,7 @@ impl<D: Decider> Unit<D> {
             outcomes.push(self.step(&mut world, &mut claims, item, (&spans, index), &mut written)?);
         }
         self.save(tx, &world, &written).await?;
-        Ok((outcomes, written))
+        Ok((outcomes, written, world))
     }
 
     async fn save(

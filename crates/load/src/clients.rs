@@ -224,7 +224,7 @@ impl Clients {
             Err(Unanswered::Cut(_)) if kept => tally.raced += 1,
             Err(Unanswered::Cut(reason)) => tally.fail(format!("{what}: cut: {reason}")),
             Err(Unanswered::TimedOut) => tally.fail(format!("{what}: no answer in {TIMEOUT:?}")),
-            Ok((status, body)) => tally.fail(format!("{what}: {status} {body}")),
+            Ok((status, body)) => tally.answered_otherwise(what, *status, body),
         }
     }
 }

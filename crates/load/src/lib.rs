@@ -27,7 +27,7 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use self::clients::{Clients, pass_on};
 pub use self::{
     call::{Unanswered, call, one_connection_a_request},
-    tally::{Accepted, Counts, Latency, Other, Tally},
+    tally::{Accepted, Counts, Defect, Latency, Other, Tally, is_defect},
     wish::{EVERYTHING, Mix, PLAIN, an_order},
 };
 

@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::wish::Wish;
@@ -33,6 +34,20 @@ pub struct Other {
     pub then: Uuid,
 }
 
+/// Answers of one status that is a defect of the service's, and what the first of them said.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Defect {
+    pub count: usize,
+    /// The request, and the problem's detail, or the body where it is no problem.
+    pub first: String,
+}
+
+/// Whether an answer tells of a defect: 5xx, unless it says that the service (503), or what it asks (504), is not there
+/// now. An outage, of whatever it is, has to be told as such.
+pub fn is_defect(status: u16) -> bool {
+    matches!(status, 500..600) && !matches!(status, 503 | 504)
+}
+
 /// What the clients have seen.
 #[derive(Debug, Clone, Default)]
 pub struct Tally {
@@ -53,6 +68,8 @@ pub struct Tally {
     /// Everything else that was not the answer hoped for, by kind: on a connection that was taken, it is an
     /// error of the service's.
     pub failed: BTreeMap<String, usize>,
+    /// Of these, the answers that a service never gives on purpose, by status: see [`is_defect`].
+    pub defects: BTreeMap<u16, Defect>,
     /// What was asked for in vain until the client's patience was at its end, or was said to be wrong. An order among
     /// them may be there all the same, when it was the answer that got lost.
     pub given_up: Vec<String>,
@@ -95,6 +112,18 @@ impl Tally {
     pub(crate) fn fail(&mut self, kind: String) {
         let full = self.failed.len() >= KINDS && !self.failed.contains_key(&kind);
         *self.failed.entry(if full { "of other kinds".to_owned() } else { kind }).or_default() += 1;
+    }
+
+    /// An answer that was not the one hoped for.
+    pub(crate) fn answered_otherwise(&mut self, what: &str, status: u16, body: &Value) {
+        self.fail(format!("{what}: {status} {body}"));
+        if is_defect(status) {
+            let defect = self.defects.entry(status).or_insert_with(|| {
+                let said = body["detail"].as_str().map_or_else(|| body.to_string(), str::to_owned);
+                Defect { count: 0, first: format!("{what}: {said}") }
+            });
+            defect.count += 1;
+        }
     }
 
     /// An answer has named an order; the first one is what is accepted.

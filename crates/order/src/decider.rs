@@ -21,18 +21,26 @@ use crate::{
     order::{Order, OrderEvent, Published},
     store,
     view::OrderView,
+    warm::Warm,
 };
 
 /// The order's part in the saga: the decider that the service runs, for simulation and model checking too.
 #[derive(Debug, Clone)]
 pub struct Orders {
     /// An order that is not confirmed in this time is cancelled.
-    pub confirm_within: Duration,
+    confirm_within: Duration,
+    warm: Warm,
 }
 
 impl Default for Orders {
     fn default() -> Self {
-        Self { confirm_within: Duration::from_secs(CONFIRM_WITHIN_SECS) }
+        Self::new(Duration::from_secs(CONFIRM_WITHIN_SECS))
+    }
+}
+
+impl Orders {
+    pub fn new(confirm_within: Duration) -> Self {
+        Self { confirm_within, warm: Warm::default() }
     }
 }
 
@@ -114,7 +122,7 @@ impl Decider for Orders {
         let (anew, followed): (Vec<&Input>, Vec<&Input>) =
             known.copied().partition(|it| matches!(it, Input::Refold(_)));
         let ids = |of: Vec<&Input>| of.into_iter().filter_map(Input::order_id).collect::<BTreeSet<_>>();
-        let (orders, broken) = store::lock_orders(tx, &ids(followed), &ids(anew)).await?;
+        let (orders, broken) = store::lock_orders(tx, &self.warm, &ids(followed), &ids(anew)).await?;
         Ok(World { orders, prices, broken })
     }
 
@@ -168,6 +176,10 @@ impl Decider for Orders {
         store::save_orders(&mut *tx, &world.orders, facts).await?;
         store::rewrite(&mut *tx, &world.orders, facts).await?;
         store::save_prices(tx, facts).await
+    }
+
+    fn committed(&self, world: World) {
+        self.warm.keep(world.orders);
     }
 }
 

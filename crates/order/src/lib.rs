@@ -21,6 +21,7 @@ mod http;
 mod order;
 mod store;
 mod view;
+mod warm;
 
 pub use config::Config;
 /// The decider as it runs, for simulation and model checking: it needs neither a database nor a log.
@@ -43,7 +44,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
 /// Runs the service on any log.
 pub async fn run_on(bus: Bus, config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
     let parts = service::Parts {
-        decider: Orders { confirm_within: Duration::from_secs(config.confirm_within_secs) },
+        decider: Orders::new(Duration::from_secs(config.confirm_within_secs)),
         outside: NoOutside::default(),
         reads: &[Aggregate::Inventory, Aggregate::Payment, Aggregate::Shipping, Aggregate::Product],
         migrations: sqlx::migrate!(),

@@ -105,6 +105,11 @@ impl Order {
         self.state = state.after(event);
     }
 
+    /// Whether more is to be expected of it.
+    pub(crate) fn goes_on(&self) -> bool {
+        !matches!(self.state, S::Delivered { .. })
+    }
+
     /// Whether it is still to be confirmed or cancelled, for which it has a deadline.
     pub(crate) fn awaits_confirmation(&self) -> bool {
         matches!(self.state, S::Placed { .. })

@@ -9,7 +9,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use engine::Recorded;
 use events::OrderId;
 use sqlx::{PgConnection, PgPool, Row, postgres::PgRow};
-use uuid::Uuid;
 
 pub(crate) use self::{
     price::{prices, save_prices},
@@ -19,17 +18,19 @@ pub(crate) use self::{
 use crate::{
     decider::Fact,
     order::{Order, OrderEvent},
+    warm::Warm,
 };
 
 fn decode_error(error: impl std::error::Error + Send + Sync + 'static) -> sqlx::Error {
     sqlx::Error::Decode(Box::new(error))
 }
 
-/// Locks orders, in the order of their ids, and folds the events of those that are followed and of those whose rows
-/// are to be written anew. Those that do not exist are left out; those of the latter whose events are not whole are
+/// Locks orders, in the order of their ids, and folds the events of those that are followed (where that has not been
+/// done) and of those whose rows are to be written anew. Those that do not exist are left out; those of the latter whose events are not whole are
 /// told apart, so that they alone are refused.
 pub(crate) async fn lock_orders(
     tx: &mut PgConnection,
+    warm: &Warm,
     followed: &BTreeSet<OrderId>,
     anew: &BTreeSet<OrderId>,
 ) -> sqlx::Result<(BTreeMap<OrderId, Order>, BTreeSet<OrderId>)> {
@@ -37,21 +38,33 @@ pub(crate) async fn lock_orders(
         return Ok((BTreeMap::new(), BTreeSet::new()));
     }
     refold::lock(tx, anew).await?;
-    let locked: Vec<Uuid> = sqlx::query_scalar(
-        "select order_id from order_view where order_id = any($1) order by order_id for update",
+    let locked = sqlx::query(
+        "select order_id, version from order_view where order_id = any($1) order by order_id for update",
     )
     .bind(followed.union(anew).map(|it| it.0).collect::<Vec<_>>())
     .fetch_all(&mut *tx)
     .await?;
-    let locked: Vec<Uuid> = locked.into_iter().filter(|it| followed.contains(&OrderId(*it))).collect();
-    // A statement of its own: it sees what the transactions that were waited for have committed.
-    let rows = sqlx::query(
-        "select order_id, type, data from order_event where order_id = any($1) order by order_id, version",
-    )
-    .bind(&locked)
-    .fetch_all(&mut *tx)
-    .await?;
-    let mut orders = fold(&rows)?;
+    let (mut orders, mut cold) = (BTreeMap::new(), Vec::new());
+    for row in &locked {
+        let id = OrderId(row.try_get(0)?);
+        if !followed.contains(&id) {
+            continue;
+        }
+        match warm.take(id, row.try_get(1)?) {
+            Some(order) => drop(orders.insert(id, order)),
+            None => cold.push(id.0),
+        }
+    }
+    if !cold.is_empty() {
+        // A statement of its own: it sees what the transactions that were waited for have committed.
+        let rows = sqlx::query(
+            "select order_id, type, data from order_event where order_id = any($1) order by order_id, version",
+        )
+        .bind(&cold)
+        .fetch_all(&mut *tx)
+        .await?;
+        orders.extend(fold(&rows)?);
+    }
     let broken = refold::read(tx, anew, &mut orders).await?;
     Ok((orders, broken))
 }
@@ -71,7 +84,7 @@ fn fold(rows: &[PgRow]) -> sqlx::Result<BTreeMap<OrderId, Order>> {
     Ok(orders)
 }
 
-/// Appends the events of a batch and brings the read model of their orders up to them.
+/// Appends the events of a batch and brings the read model of their orders up to them, both by one statement.
 pub(crate) async fn save_orders(
     tx: &mut PgConnection,
     orders: &BTreeMap<OrderId, Order>,
@@ -100,9 +113,13 @@ pub(crate) async fn save_orders(
     let mut next: BTreeMap<OrderId, i64> =
         new.iter().filter_map(|(id, count)| Some((*id, orders.get(id)?.version - count + 1))).collect();
     let versions: Vec<i64> = appended.iter().map(|(id, ..)| take_next(&mut next, *id)).collect();
-    view::create(tx, &created).await?;
-    view::update(tx, &changed).await?;
-    append(tx, &appended, &versions).await
+    let (first, further): (Vec<_>, Vec<_>) = appended
+        .into_iter()
+        .zip(versions)
+        .map(|((id, event, fact), version)| Appended { id, version, event, fact })
+        .partition(|it| placed.contains(&it.id));
+    view::create(tx, &created, &first).await?;
+    view::update(tx, &changed, &further).await
 }
 
 fn take_next(next: &mut BTreeMap<OrderId, i64>, id: OrderId) -> i64 {
@@ -111,29 +128,12 @@ fn take_next(next: &mut BTreeMap<OrderId, i64>, id: OrderId) -> i64 {
     *version - 1
 }
 
-async fn append(
-    tx: &mut PgConnection,
-    appended: &[(OrderId, &OrderEvent, &Recorded<Fact>)],
-    versions: &[i64],
-) -> sqlx::Result<()> {
-    sqlx::query(
-        "insert into order_event (order_id, version, event_id, type, data, recorded_at, correlation_id,
-             causation_id, actor)
-         select * from unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::text[], $5::text[], $6::timestamptz[],
-             $7::uuid[], $8::uuid[], $9::text[])",
-    )
-    .bind(appended.iter().map(|it| it.0.0).collect::<Vec<_>>())
-    .bind(versions)
-    .bind(appended.iter().map(|it| it.2.id).collect::<Vec<_>>())
-    .bind(appended.iter().map(|it| it.1.stored_type()).collect::<Vec<_>>())
-    .bind(appended.iter().map(|it| it.1.stored_data()).collect::<Vec<_>>())
-    .bind(appended.iter().map(|it| it.2.at).collect::<Vec<_>>())
-    .bind(appended.iter().map(|it| it.2.correlation_id).collect::<Vec<_>>())
-    .bind(appended.iter().map(|it| it.2.causation_id).collect::<Vec<_>>())
-    .bind(appended.iter().map(|it| it.2.actor.as_ref()).collect::<Vec<_>>())
-    .execute(tx)
-    .await?;
-    Ok(())
+/// An event on its way into the database.
+struct Appended<'a> {
+    id: OrderId,
+    version: i64,
+    event: &'a OrderEvent,
+    fact: &'a Recorded<Fact>,
 }
 
 /// An order's stored events, oldest first.

@@ -6,7 +6,11 @@ use anyhow::Context as _;
 use bus::{Bus, Trace};
 use engine::{Cause, Commands, Decider, Engine, Outside, Rejected, Settings};
 use events::Aggregate;
-use sqlx::{PgPool, migrate::Migrator, postgres::PgPoolOptions};
+use sqlx::{
+    PgPool,
+    migrate::Migrator,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
 use tokio_util::sync::CancellationToken;
 use utoipa_axum::router::OpenApiRouter;
 use uuid::Uuid;
@@ -70,33 +74,9 @@ where
         None => None,
     };
     let options = engine::connect_options(&config.database_url, D::SERVICE).context("DATABASE_URL")?;
-    let pool = |patience| {
-        PgPoolOptions::new()
-            .max_connections(POOL)
-            .acquire_timeout(patience)
-            .after_release(|connection, _| Box::pin(engine::is_answering(connection)))
-            .connect_lazy_with(options.clone())
-    };
-    let (reads, pool) = (pool(READ), pool(CONNECT));
-    let (traced, auto_redrive) = (telemetry::traced(), config.auto_redrive());
-    let engine = Engine::new(
-        parts.decider,
-        parts.outside,
-        Settings {
-            options,
-            pool: pool.clone(),
-            bus,
-            topic_prefix: config.topic_prefix,
-            reads: parts.reads,
-            workers: config.workers,
-            batch_size: config.batch_size,
-            outbox_limit: config.outbox_limit,
-            idempotency_key_ttl: Duration::from_secs(config.idempotency_key_ttl_secs),
-            instance_id: config.instance_id,
-            traced,
-            auto_redrive,
-        },
-    );
+    let (reads, pool) = (pool(&options, READ), pool(&options, CONNECT));
+    let settings = settings(config, bus, (options, pool.clone()), parts.reads);
+    let engine = Engine::new(parts.decider, parts.outside, settings);
     let readiness = readiness(&engine.health());
     let api = Api { commands: engine.commands(), pool: reads.clone() };
     let operator = parts.operator.map(|it| it(api.clone())).unwrap_or_default();
@@ -108,9 +88,47 @@ where
         tasks.spawn_intake("admin", |stop| http::serve(D::SERVICE, listener, routes, readiness, stop));
     }
     tasks.spawn_intake("http", |stop| http::serve(D::SERVICE, listener, routes, readiness, stop));
+    let migrated = spawn_migration(&mut tasks, pool, parts.migrations);
+    spawn_engine(&mut tasks, engine, &migrated);
+    tasks.wait().await
+}
+
+fn pool(options: &PgConnectOptions, patience: Duration) -> PgPool {
+    PgPoolOptions::new()
+        .max_connections(POOL)
+        .acquire_timeout(patience)
+        .after_release(|connection, _| Box::pin(engine::is_answering(connection)))
+        .connect_lazy_with(options.clone())
+}
+
+/// What the engine needs to know of the configuration.
+fn settings(
+    config: Config,
+    bus: Bus,
+    (options, pool): (PgConnectOptions, PgPool),
+    reads: &'static [Aggregate],
+) -> Settings {
+    Settings {
+        options,
+        pool,
+        bus,
+        auto_redrive: config.auto_redrive(),
+        topic_prefix: config.topic_prefix,
+        reads,
+        workers: config.workers,
+        batch_size: config.batch_size,
+        outbox_limit: config.outbox_limit,
+        idempotency_key_ttl: Duration::from_secs(config.idempotency_key_ttl_secs),
+        instance_id: config.instance_id,
+        traced: telemetry::traced(),
+    }
+}
+
+/// Migrates the database as soon as it is there; what is returned tells when that is done.
+fn spawn_migration(tasks: &mut Tasks, pool: PgPool, migrations: Migrator) -> CancellationToken {
     let migrated = CancellationToken::new();
-    let migrations = Arc::new(parts.migrations);
     let done = migrated.clone();
+    let migrations = Arc::new(migrations);
     tasks.spawn("migration", |stop| async move {
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
@@ -119,6 +137,14 @@ where
         stop.cancelled().await;
         Ok(())
     });
+    migrated
+}
+
+fn spawn_engine<D, O>(tasks: &mut Tasks, engine: Engine<D, O>, migrated: &CancellationToken)
+where
+    D: Decider,
+    O: Outside<Input = D::Input>,
+{
     let stop_engine = CancellationToken::new();
     for task in engine.tasks(stop_engine.clone()) {
         let (migrated, stop_engine) = (migrated.clone(), stop_engine.clone());
@@ -143,7 +169,6 @@ where
             ended.map_err(Into::into)
         });
     }
-    tasks.wait().await
 }
 
 async fn migrate(pool: &PgPool, migrations: &Migrator) -> anyhow::Result<()> {

@@ -6,7 +6,7 @@ use std::{env, io};
 
 use anyhow::{Context as _, bail};
 use clap::Parser;
-use tokio::runtime::Runtime;
+use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -67,7 +67,7 @@ where
     F: Future<Output = anyhow::Result<()>>,
 {
     let _telemetry = telemetry::init(name)?;
-    let runtime = Runtime::new().context("starting the runtime")?;
+    let runtime = runtime().context("starting the runtime")?;
     let shutdown = CancellationToken::new();
     let outcome = runtime.block_on(until_stopped(run(shutdown.clone()), shutdown));
     runtime.shutdown_timeout(BLOCKING_STOP);
@@ -75,6 +75,16 @@ where
         tracing::info!(service = name, "stopped");
     }
     outcome
+}
+
+/// With one worker thread, unless `TOKIO_WORKER_THREADS` says otherwise: a service waits far more than it computes, and
+/// threads that wake one another cost more than they carry. Beyond a core it is carried by more processes.
+fn runtime() -> io::Result<Runtime> {
+    let mut builder = Builder::new_multi_thread();
+    if env::var_os("TOKIO_WORKER_THREADS").is_none() {
+        builder.worker_threads(1);
+    }
+    builder.enable_all().build()
 }
 
 async fn until_stopped<F>(run: F, shutdown: CancellationToken) -> anyhow::Result<()>

@@ -4,10 +4,10 @@ mod text;
 
 use std::{collections::BTreeMap, time::Duration};
 
+use anyhow::Context;
 use audit::{Options, Report, Sources};
 use bus::Bus;
 use clap::Args;
-use sqlx::postgres::PgPoolOptions;
 use tokio::time::sleep;
 
 use crate::{
@@ -85,9 +85,6 @@ pub(crate) struct Places {
     psp_url: BaseUrl,
 }
 
-/// Longer than a database that is there takes to answer.
-const CONNECT: Duration = Duration::from_secs(5);
-
 /// `10s`, `500ms`, `2m`, `1h`, or seconds.
 pub(crate) fn time(text: &str) -> Result<Duration, String> {
     let wrong = || "expected 10s, 500ms, 2m or 1h".to_owned();
@@ -117,8 +114,8 @@ impl Places {
         ];
         let mut databases = BTreeMap::new();
         for (service, url) in urls {
-            let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(CONNECT).connect_lazy(url)?;
-            databases.insert(service, pool);
+            let pool = audit::pool(url);
+            databases.insert(service, pool.with_context(|| format!("--{service}-database-url"))?);
         }
         Ok(Sources {
             databases,

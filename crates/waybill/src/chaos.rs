@@ -1,7 +1,7 @@
 //! `waybill chaos`: breaks a suite of its own, and proves the books.
 
 use std::{
-    env, fs,
+    env,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -13,7 +13,7 @@ use chaos::{Caught, Ground, KINDS, MUTANTS, Report, Selection, Setup, Wanted};
 use crate::{
     audit::time,
     exit::Misused,
-    output::{Steps, say, table},
+    output::{Steps, say, table, writable, write},
     signals::Stops,
 };
 
@@ -57,10 +57,6 @@ pub(crate) async fn run(chaos: Chaos) -> anyhow::Result<()> {
         table(&rows);
         return Ok(());
     }
-    // What is to be written is told at once if it cannot be, and not after all is done.
-    for file in chaos.json.iter().chain(&chaos.html) {
-        fs::write(file, "").with_context(|| format!("writing {}", file.display()))?;
-    }
     let mut stops = Stops::new()?;
     tokio::select! {
         done = async {
@@ -83,7 +79,8 @@ fn setup() -> anyhow::Result<Setup> {
 async fn strike(chaos: &Chaos) -> anyhow::Result<()> {
     let mut faults: Selection = chaos.faults.parse().map_err(|it: anyhow::Error| Misused(it.to_string()))?;
     let steps = Steps::begin();
-    let left_out = chaos::possible(&mut faults)?;
+    let left_out = chaos::possible(&mut faults).map_err(|it| Misused(it.to_string()))?;
+    writable(chaos.json.iter().chain(&chaos.html))?;
     for (name, why) in &left_out {
         steps.done("left out", format_args!("{name}: {why}"));
     }
@@ -96,14 +93,37 @@ async fn strike(chaos: &Chaos) -> anyhow::Result<()> {
         faults,
         left_out: left_out.into_iter().map(|(name, why)| format!("{name}: {why}")).collect(),
         mutant: None,
+        twins: false,
         mix: None,
         setup: setup()?,
     };
-    let report = chaos::run(ground, &wanted, &|line| steps.done("", line)).await?;
-    let concluded = conclude(&report);
-    write(chaos.json.as_deref(), || Ok(serde_json::to_string_pretty(&report)?))?;
-    write(chaos.html.as_deref(), || Ok(chaos::page(&report)))?;
-    concluded
+    let report = chaos::run(ground.clone(), &wanted, &|line| steps.done("", line)).await;
+    let mut report = report.inspect_err(|_| drop(keep_logs(chaos, &ground)))?;
+    if !report.passed() {
+        report.logs = keep_logs(chaos, &ground);
+    }
+    // All three are done, whichever of them fails.
+    conclude(&report)
+        .and(write(chaos.json.as_deref(), || Ok(serde_json::to_string_pretty(&report)?)))
+        .and(write(chaos.html.as_deref(), || Ok(chaos::page(&report))))
+}
+
+/// The servers' directories go with this process: keeps the logs of what did not pass beside the report, if there is
+/// one, and says where.
+fn keep_logs(chaos: &Chaos, ground: &Ground) -> Option<PathBuf> {
+    let report = chaos.json.as_ref().or(chaos.html.as_ref());
+    let beside = report.and_then(|it| it.parent()).map_or_else(env::temp_dir, Path::to_owned);
+    match ground.keep_logs(&beside, chaos.seed) {
+        Ok(kept) => {
+            say!("logs         {}", kept.display());
+            Some(kept)
+        }
+        // What they are kept for has to be told all the same.
+        Err(error) => {
+            say!("logs         cannot be kept: {error:#}");
+            None
+        }
+    }
 }
 
 fn conclude(report: &Report) -> anyhow::Result<()> {
@@ -121,9 +141,7 @@ fn conclude(report: &Report) -> anyhow::Result<()> {
     for kind in &report.left_out {
         say!("left out     {kind}");
     }
-    for failure in &report.failures {
-        say!("FAILED       {failure}");
-    }
+    say_failures(report);
     match report.passed() {
         true => {
             say!("\nseed {} passed", report.seed);
@@ -133,13 +151,20 @@ fn conclude(report: &Report) -> anyhow::Result<()> {
     }
 }
 
+fn say_failures(report: &Report) {
+    for failure in &report.failures {
+        say!("FAILED       {failure}");
+    }
+}
+
 async fn hunt(chaos: &Chaos, names: &str) -> anyhow::Result<()> {
     let named: Vec<&str> = names.split(',').map(str::trim).collect();
     if let Some(wrong) = named.iter().find(|it| **it != "all" && !MUTANTS.iter().any(|of| of.name == **it)) {
         let known: Vec<&str> = MUTANTS.iter().map(|it| it.name).collect();
-        return Err(Misused(format!("no mutant `{wrong}`; there are {}", known.join(", "))).into());
+        return Err(Misused(format!("no mutant `{wrong}`; known are all, {}", known.join(", "))).into());
     }
     chaos::check_breakable()?;
+    writable(chaos.json.iter().chain(&chaos.html))?;
     let steps = Steps::begin();
     let ground = Arc::new(Ground::lay(false).await?);
     let (mut all, mut wrong): (Vec<Caught>, usize) = (Vec::new(), 0);
@@ -147,11 +172,29 @@ async fn hunt(chaos: &Chaos, names: &str) -> anyhow::Result<()> {
         steps.done(mutant.name, mutant.about);
         let setup = setup()?;
         let caught =
-            chaos::hunt(ground.clone(), mutant, chaos.seed, setup, &|line| steps.done("", line)).await?;
+            chaos::hunt(ground.clone(), mutant, chaos.seed, setup, &|line| steps.done("", line)).await;
+        let mut caught = caught.inspect_err(|_| drop(keep_logs(chaos, &ground)))?;
         steps.done(mutant.name, caught.by.as_deref().unwrap_or("not caught"));
-        wrong += usize::from(!mutant.is_as_it_should(&caught));
+        if mutant.is_sound() {
+            say_failures(&caught.report);
+        }
+        if !mutant.is_as_it_should(&caught) {
+            caught.report.logs = keep_logs(chaos, &ground);
+            wrong += 1;
+        }
         all.push(caught);
+        // Each time, so that what was found is there whatever becomes of the next one.
+        write(chaos.json.as_deref(), || Ok(serde_json::to_string_pretty(&all)?))?;
     }
+    say_caught(&all);
+    if wrong > 0 {
+        bail!("{wrong} of {} were not as they should be", all.len());
+    }
+    Ok(())
+}
+
+/// What became of each mutant.
+fn say_caught(all: &[Caught]) {
     let mut rows =
         vec![["mutant", "what is wrong with it", "caught after", "by"].map(str::to_owned).to_vec()];
     rows.extend(all.iter().map(|it| {
@@ -163,16 +206,6 @@ async fn hunt(chaos: &Chaos, names: &str) -> anyhow::Result<()> {
     }));
     say!("");
     table(&rows);
-    write(chaos.json.as_deref(), || Ok(serde_json::to_string_pretty(&all)?))?;
-    if wrong > 0 {
-        bail!("{wrong} of {} were not as they should be", all.len());
-    }
-    Ok(())
-}
-
-fn write(file: Option<&Path>, content: impl FnOnce() -> anyhow::Result<String>) -> anyhow::Result<()> {
-    let Some(file) = file else { return Ok(()) };
-    fs::write(file, content()?).with_context(|| format!("writing {}", file.display()))
 }
 
 /// A time that a run can take.

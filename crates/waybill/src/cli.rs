@@ -5,11 +5,13 @@ use std::{process::ExitCode, time::Duration};
 use clap::{Parser, Subcommand};
 use tokio::runtime::Runtime;
 
-use crate::{audit, chaos, dead_letters, dev, down, exit, health, orders, products, repair, topics, up};
+use crate::{
+    audit, bench, chaos, dead_letters, dev, down, exit, health, orders, products, repair, topics, up,
+};
 
 /// The operator's command line of Waybill.
 ///
-/// Exit codes: 0 done, 1 failed or refused, 2 wrong usage, 3 nobody answers. `audit` and `repair` have their own.
+/// Exit codes: 0 done, 1 failed or refused, 2 wrong usage, 3 nobody answers. `audit`, `repair` and `bench` have their own.
 #[derive(Parser)]
 #[command(name = "waybill", subcommand_required = true, arg_required_else_help = true)]
 struct Cli {
@@ -32,6 +34,7 @@ enum Command {
     DeadLetters(dead_letters::DeadLetters),
     Audit(audit::Audit),
     Repair(repair::Repair),
+    Bench(bench::Bench),
     Chaos(chaos::Chaos),
     Healthcheck(health::Healthcheck),
 }
@@ -65,6 +68,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::DeadLetters(it) => dead_letters::run(it).await,
         Command::Audit(it) => audit::run(it).await,
         Command::Repair(it) => repair::run(it).await,
+        Command::Bench(it) => bench::run(it).await,
         Command::Chaos(it) => chaos::run(it).await,
         Command::Healthcheck(it) => health::run(it).await,
     }

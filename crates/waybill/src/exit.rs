@@ -6,6 +6,7 @@
 //! | 1 | it failed, or was refused; `audit`, `repair`: a law is violated, or something was found |
 //! | 2 | the command line or the environment is wrong; `audit`, `repair`: something could not be looked at |
 //! | 3 | nobody answers: the service, the broker or the database cannot be reached |
+//! | 4 | `bench`: all was measured, and the suite did not keep up with a rate that it was asked for |
 
 use std::process::ExitCode;
 
@@ -36,12 +37,18 @@ pub(crate) struct Unclean {
 #[error("could not look: {0:#}")]
 pub(crate) struct Unseen(pub(crate) anyhow::Error);
 
+/// What was measured is an overload.
+#[derive(Debug, thiserror::Error)]
+#[error("NOT SUSTAINED: the suite did not keep up, {0} times, see above: latencies are those of an overload")]
+pub(crate) struct Overloaded(pub(crate) usize);
+
 /// The code of what a command ended with. The parser of arguments uses 2 as well.
 pub(crate) fn code(outcome: &anyhow::Result<()>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.is::<Misused>() || error.is::<Unseen>() => 2.into(),
         Err(error) if error.is::<Unreachable>() => 3.into(),
+        Err(error) if error.is::<Overloaded>() => 4.into(),
         Err(_) => ExitCode::FAILURE,
     }
 }

@@ -11,6 +11,7 @@
 //! Deliberately absent: business rules. What is refused, the services refuse.
 
 mod audit;
+mod bench;
 mod chaos;
 mod cli;
 mod client;

@@ -1,8 +1,16 @@
 //! What goes to standard output. A reader that has gone (`waybill topics list | head`) ends nothing but itself.
 
-use std::{io::BufRead, time::Instant};
+use std::{
+    fs,
+    io::BufRead,
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
+use anyhow::Context;
 use serde::Serialize;
+
+use crate::exit::Misused;
 
 /// `println!`, but a closed pipe is no panic.
 macro_rules! say {
@@ -25,6 +33,23 @@ pub(crate) fn agreed(question: &str) -> anyhow::Result<bool> {
 pub(crate) fn say_json(value: &impl Serialize) -> anyhow::Result<()> {
     say!("{}", serde_json::to_string(value)?);
     Ok(())
+}
+
+/// Before long work: that its reports can be written is known at once, and not after all is done.
+pub(crate) fn writable<'f>(files: impl IntoIterator<Item = &'f PathBuf>) -> Result<(), Misused> {
+    for file in files {
+        fs::write(file, "").map_err(|error| Misused(format!("writing {}: {error}", file.display())))?;
+    }
+    Ok(())
+}
+
+/// A report, where one is wanted.
+pub(crate) fn write(
+    file: Option<&Path>,
+    content: impl FnOnce() -> anyhow::Result<String>,
+) -> anyhow::Result<()> {
+    let Some(file) = file else { return Ok(()) };
+    fs::write(file, content()?).with_context(|| format!("writing {}", file.display()))
 }
 
 /// Lines about what has been done so far, each with the time since the beginning.

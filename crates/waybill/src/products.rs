@@ -11,6 +11,7 @@ use serde_json::json;
 
 use crate::{
     client::{BaseUrl, Client, Refused, send},
+    exit::Misused,
     output::say,
 };
 
@@ -145,11 +146,12 @@ fn demo() -> anyhow::Result<Vec<Product>> {
     DEMO.into_iter().map(product).collect()
 }
 
-fn read(file: &PathBuf) -> anyhow::Result<Vec<Product>> {
-    let text = fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
+fn read(file: &PathBuf) -> Result<Vec<Product>, Misused> {
+    let text = fs::read_to_string(file).map_err(|it| Misused(format!("reading {}: {it}", file.display())))?;
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     let parse = |(index, line): (usize, &str)| {
-        serde_json::from_str(line).with_context(|| format!("{}, line {}", file.display(), index + 1))
+        let wrong = |it| Misused(format!("{}, line {}: {it}", file.display(), index + 1));
+        serde_json::from_str(line).map_err(wrong)
     };
     lines.map(parse).collect()
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::{Entry, Kind, Ledger, fetch};
-use crate::{REPAIR_KEY, Sources};
+use crate::{REPAIR_KEY, Sources, answer::answered};
 
 /// What the provider's ledger says of one payment intent, in minor units.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -88,9 +88,8 @@ pub(super) async fn repaired(sources: &Sources, entries: &[Entry<'_>]) -> anyhow
     let back = intents.values().filter(|it| (it.net(), it.held()) == (0, 0));
     let mut back: BTreeSet<String> = back.map(|it| it.id.clone()).collect();
     let ids: Vec<&String> = back.iter().collect();
-    let own: Vec<String> = sqlx::query_scalar("select reference from payment where reference = any($1)")
-        .bind(ids)
-        .fetch_all(sources.database("payment")?)
+    let own = sqlx::query_scalar("select reference from payment where reference = any($1)").bind(ids);
+    let own: Vec<String> = answered(own.fetch_all(sources.database("payment")?))
         .await
         .context("asking which payments are payment's own")?;
     back.retain(|it| !own.contains(it));

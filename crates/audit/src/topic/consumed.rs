@@ -15,6 +15,7 @@ use uuid::Uuid;
 use super::{Key, told};
 use crate::{
     SERVICES, Sources,
+    answer::answered,
     law::Law,
     marks,
     readers::handles,
@@ -62,7 +63,7 @@ impl ReadPast {
                 .filter(|it| is_past(offsets, it))
                 .filter_map(|it| taken(service, it))
                 .collect();
-            let (missing, forgotten) = missing(sources.database(service)?, service, &taken)
+            let (missing, forgotten) = answered(missing(sources.database(service)?, service, &taken))
                 .await
                 .with_context(|| format!("looking at the inbox of {service}"))?;
             verdicts.check(Law::Consumed, taken.len() as u64 - forgotten);

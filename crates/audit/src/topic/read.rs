@@ -9,7 +9,7 @@ use events::Aggregate;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::{Counters, History, Key, ReadPast, service, told};
+use super::{Counters, History, Key, ReadPast, cuts::Cuts, service, told};
 use crate::{Sources, carrier, law::Law, report::Verdicts, seen::Leg};
 
 /// For how long a record that is on the topic is waited for.
@@ -19,8 +19,8 @@ const BATCH: usize = 5_000;
 const GATHER: Duration = Duration::from_millis(5);
 
 /// What a topic holds.
-#[derive(Default)]
 pub(super) struct OnTopic {
+    pub(super) cuts: Cuts,
     pub(super) histories: HashMap<Key, History>,
     /// The last event of each key beyond its counter, and where it is.
     pub(super) beyond: BTreeMap<Key, (i64, String)>,
@@ -38,8 +38,7 @@ pub(super) async fn read(
     let mut left: BTreeMap<i32, i64> =
         info.partitions.iter().filter(|it| it.low < it.high).map(|it| (it.id, it.high)).collect();
     let from: Vec<_> = info.partitions.iter().map(|it| (info.name.as_str(), it.id, it.low)).collect();
-    let cut = aggregate == Aggregate::Product || info.partitions.iter().any(|it| it.low > 0);
-    let mut on_topic = OnTopic::default();
+    let mut on_topic = OnTopic::nothing(info, aggregate);
     let mut reader = sources.bus.reader(&from)?;
     while !left.is_empty() {
         let polled = timeout(PATIENCE, reader.poll(BATCH, GATHER)).await;
@@ -48,7 +47,7 @@ pub(super) async fn read(
         for record in records {
             let Some(high) = left.get(&record.partition).copied() else { continue };
             if record.offset < high {
-                on_topic.take(&record, aggregate, cut, counters, verdicts);
+                on_topic.take(&record, aggregate, counters, verdicts);
             }
             if record.offset + 1 >= high {
                 left.remove(&record.partition);
@@ -60,11 +59,14 @@ pub(super) async fn read(
 }
 
 impl OnTopic {
-    fn take(
+    pub(super) fn nothing(info: &TopicInfo, aggregate: Aggregate) -> Self {
+        Self { cuts: Cuts::of(info, aggregate), histories: HashMap::new(), beyond: BTreeMap::new() }
+    }
+
+    pub(super) fn take(
         &mut self,
         record: &Received,
         aggregate: Aggregate,
-        cut: bool,
         counters: &Counters,
         verdicts: &mut Verdicts,
     ) {
@@ -81,8 +83,10 @@ impl OnTopic {
             }
         }
         let subject = key.subject();
+        self.cuts.note(record.partition, id);
+        let cut = self.cuts.may_lack(record.partition, &key);
         let history = self.histories.entry(key).or_default();
-        if let Err(disorder) = history.note(sequence, id, cut, aggregate == Aggregate::Product) {
+        if let Err(disorder) = history.note(sequence, id, cut, self.cuts.compacted) {
             verdicts.violate(Law::Sequence, subject, vec![position()], format!("{aggregate}: {disorder}"));
         }
     }

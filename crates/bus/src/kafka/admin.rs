@@ -1,9 +1,15 @@
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
 
 use rdkafka::{
-    Offset, TopicPartitionList,
-    admin::{AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication},
+    ClientConfig, Offset, TopicPartitionList,
+    admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication},
+    client::DefaultClientContext,
+    config::FromClientConfig,
     consumer::{BaseConsumer, Consumer as _},
+    error::KafkaError,
     metadata::MetadataTopic,
     types::RDKafkaErrorCode,
 };
@@ -12,23 +18,96 @@ use super::{KafkaBus, config};
 use crate::{Error, Progress, TopicInfo, TopicSpec, topics::PartitionInfo};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// Brokers follow the controller within milliseconds, unless the machine is busy.
+const AGAIN: Duration = Duration::from_millis(10);
+/// A client that has not answered for so long is replaced.
+const SILENT: Duration = Duration::from_secs(10);
+
+type Client = AdminClient<DefaultClientContext>;
+
+/// The client of admin and metadata requests. What it says of itself is not heard, so that whether it has lost its
+/// brokers (see [`Brokers`](super::statistics::Brokers)) is not told from an outage: a new one is of use in both.
+pub(super) struct Admin {
+    config: ClientConfig,
+    current: Mutex<Current>,
+}
+
+struct Current {
+    client: Arc<Client>,
+    silent_since: Option<Instant>,
+}
+
+impl Admin {
+    pub(super) fn new(config: ClientConfig) -> Result<Self, KafkaError> {
+        let client = Arc::new(Client::from_config(&config)?);
+        Ok(Self { config, current: Mutex::new(Current { client, silent_since: None }) })
+    }
+
+    fn current(&self) -> MutexGuard<'_, Current> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn client(&self) -> Arc<Client> {
+        self.current().client.clone()
+    }
+
+    /// Blocks its thread, and so does dropping a client.
+    fn ask<T>(&self, ask: impl FnOnce(&Client) -> Result<T, KafkaError>) -> Result<T, KafkaError> {
+        let client = self.client();
+        let asked = ask(&client);
+        if self.is_silent(asked.is_ok()) {
+            let next = Current { client: Arc::new(Client::from_config(&self.config)?), silent_since: None };
+            // Dropped when the lock is free again.
+            let _last = std::mem::replace(&mut *self.current(), next);
+        }
+        asked
+    }
+
+    fn is_silent(&self, answers: bool) -> bool {
+        let mut current = self.current();
+        if answers {
+            current.silent_since = None;
+            return false;
+        }
+        current.silent_since.get_or_insert_with(Instant::now).elapsed() > SILENT
+    }
+}
 
 impl KafkaBus {
     pub(crate) async fn create_topics(&self, topics: &[TopicSpec]) -> Result<Vec<String>, Error> {
         let new: Vec<NewTopic<'_>> = topics.iter().map(new_topic).collect();
         let mut created = Vec::new();
-        for result in self.admin.create_topics(&new, &options()).await? {
+        for result in self.admin.client().create_topics(&new, &options()).await? {
             match result {
                 Ok(name) => created.push(name),
                 Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
                 Err((name, code)) => return Err(Error::Refused(format!("topic {name}: {code}"))),
             }
         }
+        self.known(topics.iter().map(|it| it.name.clone()).collect()).await?;
         Ok(created)
     }
 
+    /// Waits until the brokers know the topics: the controller answers before they have heard of them, and what is
+    /// sent to a topic that they do not know may be refused.
+    async fn known(&self, mut names: Vec<String>) -> Result<(), Error> {
+        let begun = Instant::now();
+        loop {
+            names = self.missing_topics(&names, TIMEOUT).await?;
+            match names.first() {
+                None => return Ok(()),
+                Some(name) if begun.elapsed() > TIMEOUT => {
+                    return Err(Error::Unavailable(format!(
+                        "topic {name} is created, and unknown to the brokers"
+                    )));
+                }
+                Some(_) => tokio::time::sleep(AGAIN).await,
+            }
+        }
+    }
+
     pub(crate) async fn delete_topics(&self, names: &[&str]) -> Result<(), Error> {
-        for result in self.admin.delete_topics(names, &options()).await? {
+        for result in self.admin.client().delete_topics(names, &options()).await? {
             match result {
                 Ok(_) | Err((_, RDKafkaErrorCode::UnknownTopicOrPartition)) => {}
                 Err((name, code)) => return Err(Error::Refused(format!("topic {name}: {code}"))),
@@ -90,7 +169,7 @@ impl KafkaBus {
             specifier: ResourceSpecifier::Topic(name),
             entries: config.iter().copied().collect(),
         };
-        for result in self.admin.alter_configs([&all], &options()).await? {
+        for result in self.admin.client().alter_configs([&all], &options()).await? {
             result.map_err(|(_, code)| Error::Refused(format!("topic {name}: {code}")))?;
         }
         Ok(())
@@ -99,14 +178,14 @@ impl KafkaBus {
     pub(crate) async fn members(&self, group: &str) -> Result<usize, Error> {
         let (group, admin) = (group.to_owned(), self.admin.clone());
         blocking(move || {
-            let list = admin.inner().fetch_group_list(Some(&group), TIMEOUT)?;
+            let list = admin.ask(|it| it.inner().fetch_group_list(Some(&group), TIMEOUT))?;
             Ok(list.groups().iter().map(|it| it.members().len()).sum())
         })
         .await
     }
 
     pub(crate) async fn rewind(&self, group: &str) -> Result<(), Error> {
-        for result in self.admin.delete_groups(&[group], &options()).await? {
+        for result in self.admin.client().delete_groups(&[group], &options()).await? {
             match result {
                 Ok(_) | Err((_, RDKafkaErrorCode::GroupIdNotFound)) => {}
                 Err((name, code)) => return Err(Error::Refused(format!("group {name}: {code}"))),
@@ -122,7 +201,7 @@ impl KafkaBus {
     ) -> Result<Vec<String>, Error> {
         let (mut names, admin) = (names.to_vec(), self.admin.clone());
         blocking(move || {
-            let metadata = admin.inner().fetch_metadata(None, timeout)?;
+            let metadata = admin.ask(|it| it.inner().fetch_metadata(None, timeout))?;
             names
                 .retain(|name| !metadata.topics().iter().any(|it| it.name() == name && it.error().is_none()));
             Ok(names)

@@ -1,3 +1,6 @@
+#[cfg(test)]
+mod tests;
+
 use std::{
     borrow::Cow,
     collections::HashMap,
@@ -14,9 +17,9 @@ use rdkafka::{
     error::KafkaError,
     message::{BorrowedMessage, Headers as _},
 };
-use tokio::time::{Instant, timeout_at};
+use tokio::time::sleep;
 
-use super::generations::Generations;
+use super::{generations::Generations, statistics};
 use crate::{
     Error,
     cloud_event::UNREADABLE_HEADERS,
@@ -33,10 +36,15 @@ pub struct KafkaConsumer {
     gathered: Vec<Received>,
     /// Nothing is fetched while the caller is at work for long.
     paused: bool,
+    /// [`STUCK`]; the tests have less time.
+    stuck: Duration,
 }
 
 /// For how long a closing member waits for its last commit of offsets and its leave.
 const LEAVE: Duration = Duration::from_secs(3);
+/// A client that is no settled member of its group for so long has got stuck, whatever the reason: longer than a
+/// rebalance takes, in which the broker waits for members that are gone.
+const STUCK: Duration = Duration::from_secs(45);
 
 impl KafkaConsumer {
     pub(super) fn new(
@@ -64,7 +72,7 @@ impl KafkaConsumer {
         let inner: StreamConsumer<_> = config.create_with_context(Generations::default())?;
         let names: Vec<&str> = topics.iter().map(String::as_str).collect();
         inner.subscribe(&names)?;
-        Ok(Self { inner, topics: HashMap::new(), gathered: Vec::new(), paused: false })
+        Ok(Self { inner, topics: HashMap::new(), gathered: Vec::new(), paused: false, stuck: STUCK })
     }
 
     /// One that is given its partitions: it joins no group and commits nothing.
@@ -78,37 +86,39 @@ impl KafkaConsumer {
         }
         inner.assign(&partitions)?;
         inner.context().assigned.store(true, Ordering::Relaxed);
-        Ok(Self { inner, topics: HashMap::new(), gathered: Vec::new(), paused: false })
+        // It is no member of any group, and need not become one.
+        let stuck = Duration::MAX;
+        Ok(Self { inner, topics: HashMap::new(), gathered: Vec::new(), paused: false, stuck })
     }
 
     pub(crate) async fn poll(&mut self, max: usize, gather: Duration) -> Result<Vec<Received>, Error> {
+        self.check()?;
         self.resume();
         let Self { inner, topics, gathered, .. } = self;
         // What was gathered before a rebalance is somebody's to read again, maybe ours.
         let current = inner.context().current();
         gathered.retain(|it| it.generation == current);
         let mut stream = inner.stream();
-        let mut until = None;
+        let mut pause = (!gather.is_zero()).then_some(gather);
         let mut bytes: usize = gathered.iter().map(bytes_of).sum();
         while gathered.len() < max && bytes <= BATCH_BYTES {
-            let next = match (stream.next().now_or_never(), until) {
-                (Some(next), _) => next,
-                (None, _) if gathered.is_empty() => stream.next().await,
-                (None, _) if gather.is_zero() => break,
-                (None, until) => {
-                    let until = until.unwrap_or_else(|| Instant::now() + gather);
-                    match timeout_at(until, stream.next()).await {
-                        Ok(next) => next,
-                        Err(_) => break,
+            let next = match stream.next().now_or_never() {
+                Some(next) => next,
+                None if gathered.is_empty() => stream.next().await,
+                // Slept through: to be woken for each record that comes would cost more than is saved.
+                None => match pause.take() {
+                    Some(pause) => {
+                        sleep(pause).await;
+                        continue;
                     }
-                }
+                    None => break,
+                },
             };
             match next {
                 Some(Ok(message)) => {
                     let record = receive(&message, topics, inner.context().current());
                     bytes += bytes_of(&record);
                     gathered.push(record);
-                    until = until.or_else(|| Some(Instant::now() + gather));
                 }
                 Some(Err(error @ KafkaError::MessageConsumptionFatal(_))) => return Err(error.into()),
                 Some(Err(_)) if !gathered.is_empty() => break,
@@ -117,6 +127,20 @@ impl KafkaConsumer {
             }
         }
         Ok(std::mem::take(gathered))
+    }
+
+    /// Whether the client is still of use.
+    fn check(&self) -> Result<(), Error> {
+        let context = self.inner.context();
+        if context.brokers.are_lost() {
+            return Err(Error::Fatal(statistics::LOST.into()));
+        }
+        match context.unsettled_for(self.stuck) {
+            Some(state) => {
+                Err(Error::Fatal(format!("the client is no settled member of its group: {state}")))
+            }
+            None => Ok(()),
+        }
     }
 
     /// Rebalances are carried out by the member's own polling, and the whole group waits for it. So while a
@@ -176,7 +200,8 @@ impl KafkaConsumer {
     }
 
     pub(crate) async fn close(self) {
-        // Leaving the group waits for the broker, which may be away for long: then the group finds out itself.
+        // Leaving the group waits for the broker, which may be away for long (for ever, if the client has lost its
+        // brokers before its last commit): then the group finds out itself.
         let leaving = tokio::task::spawn_blocking(move || drop(self.inner));
         let _ = tokio::time::timeout(LEAVE, leaving).await;
     }
@@ -194,6 +219,7 @@ fn fetching<'c>(config: &'c mut ClientConfig, group: &str) -> &'c mut ClientConf
         .set("fetch.queue.backoff.ms", "5")
         .set("fetch.error.backoff.ms", "100")
         .set("fetch.wait.max.ms", "500")
+        .set("statistics.interval.ms", statistics::EVERY)
 }
 
 /// An error that the client reports over and over while a broker is away, more than ten times a second, at a pace of

@@ -4,19 +4,15 @@ mod admin;
 mod consumer;
 mod generations;
 mod producer;
+mod statistics;
 
 use std::sync::Arc;
 
 pub(crate) use consumer::KafkaConsumer;
 pub(crate) use producer::KafkaProducer;
-use rdkafka::{
-    ClientConfig,
-    admin::AdminClient,
-    client::DefaultClientContext,
-    config::{FromClientConfig, RDKafkaLogLevel},
-    error::KafkaError,
-};
+use rdkafka::{ClientConfig, config::RDKafkaLogLevel, error::KafkaError};
 
+use self::admin::Admin;
 use crate::Error;
 
 /// A Kafka cluster.
@@ -24,12 +20,12 @@ use crate::Error;
 pub struct KafkaBus {
     bootstrap_servers: Arc<str>,
     /// Admin and metadata requests of all clones go over this one client.
-    admin: Arc<AdminClient<DefaultClientContext>>,
+    admin: Arc<Admin>,
 }
 
 impl KafkaBus {
     pub(crate) fn new(bootstrap_servers: &str) -> Result<Self, Error> {
-        let admin = AdminClient::from_config(&config(bootstrap_servers))?;
+        let admin = Admin::new(config(bootstrap_servers))?;
         Ok(Self { bootstrap_servers: bootstrap_servers.into(), admin: Arc::new(admin) })
     }
 

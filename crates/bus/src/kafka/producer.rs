@@ -1,5 +1,5 @@
 use std::sync::{
-    Arc, Mutex, PoisonError,
+    Arc, Mutex, MutexGuard, PoisonError, Weak,
     atomic::{AtomicUsize, Ordering},
 };
 
@@ -14,7 +14,10 @@ use rdkafka::{
 };
 use tokio::sync::oneshot;
 
-use super::log_connection_trouble;
+use super::{
+    log_connection_trouble,
+    statistics::{self, Brokers, Statistics},
+};
 use crate::{
     Error,
     producer::{Delivery, DeliveryError},
@@ -39,18 +42,20 @@ impl KafkaProducer {
             .set("topic.metadata.propagation.max.ms", "5000")
             // The relay hands over whole batches; waiting for more would only add to their latency.
             .set("linger.ms", "0")
+            .set("statistics.interval.ms", statistics::EVERY)
             .set("queue.buffering.max.messages", "20000")
             .set("queue.buffering.max.kbytes", "65536")
             .set("compression.type", "lz4")
             // The partitioner of Java's producers, so that both agree on where a key lives.
             .set("partitioner", "murmur2_random");
-        Ok(Self { inner: config.create_with_context(Acknowledgements)? })
+        Ok(Self { inner: config.create_with_context(Acknowledgements::default())? })
     }
 
     pub(crate) fn enqueue<'r>(&self, records: impl IntoIterator<Item = Record<'r>>) -> Delivery {
         let (done, outcome) = oneshot::channel();
         // Begins at one, so that acknowledgements cannot complete a batch that is still being handed over.
         let batch = Arc::new(Batch { open: AtomicUsize::new(1), done: Mutex::new(Some(done)) });
+        self.inner.context().expect(&batch);
         let mut taken = 0;
         for record in records {
             batch.open.fetch_add(1, Ordering::Relaxed);
@@ -128,11 +133,40 @@ impl Batch {
     }
 }
 
-struct Acknowledgements;
+#[derive(Default)]
+struct Acknowledgements {
+    /// Batches that may not be acknowledged yet.
+    open: Mutex<Vec<Weak<Batch>>>,
+    brokers: Brokers,
+}
+
+impl Acknowledgements {
+    fn open(&self) -> MutexGuard<'_, Vec<Weak<Batch>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn expect(&self, batch: &Arc<Batch>) {
+        let mut open = self.open();
+        open.retain(|it| it.strong_count() > 0);
+        open.push(Arc::downgrade(batch));
+    }
+}
 
 impl ClientContext for Acknowledgements {
     fn error(&self, error: KafkaError, reason: &str) {
         log_connection_trouble(&error, reason);
+    }
+
+    /// A client that has lost its brokers delivers nothing any more, and as its records have no time limit, it would
+    /// never say so.
+    fn stats_raw(&self, statistics: &[u8]) {
+        let Some(read) = Statistics::read(statistics) else { return };
+        self.brokers.note(&read);
+        if self.brokers.are_lost() {
+            let lost = || DeliveryError { reason: statistics::LOST.into(), refused: false };
+            let open: Vec<_> = self.open().iter().filter_map(Weak::upgrade).collect();
+            open.iter().for_each(|it| it.resolve(Err(lost())));
+        }
     }
 }
 

@@ -126,7 +126,7 @@ async fn a_record_that_is_too_large_is_refused_at_once() {
     let producer = log.bus.producer().unwrap();
     let large = log.record("key", "x".repeat(2_000_000));
 
-    let delivery = producer.enqueue([log.record("key", 1), large, log.record("key", 2)]);
+    let mut delivery = producer.enqueue([log.record("key", 1), large, log.record("key", 2)]);
 
     assert_eq!(delivery.taken, 1, "what comes behind is not sent before it");
     let error = delivery.acknowledged().await.unwrap_err();

@@ -3,5 +3,6 @@
 
 mod codec;
 mod contract;
+mod hollow;
 mod kafka;
 mod log;

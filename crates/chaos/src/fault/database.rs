@@ -1,11 +1,15 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use sqlx::{Connection, PgConnection, Row};
+use sqlx::{Connection, Executor, PgConnection, Row};
 use tokio::time::sleep;
 
 use super::Service;
 use crate::suite::Suite;
+
+/// How long rows are held that nobody has asked for yet.
+const TAKEN: Duration = Duration::from_secs(1);
+const WANTED: Duration = Duration::from_secs(20);
 
 pub(super) async fn storm(suite: &Suite, service: Service, hold: Duration) -> anyhow::Result<String> {
     let (begun, mut terminated, mut rounds) = (Instant::now(), 0, 0);
@@ -52,16 +56,9 @@ pub(super) async fn idle_in_transaction(
     let pid: i32 = sqlx::query_scalar("select pg_backend_pid() from pg_current_xact_id()")
         .fetch_one(&mut *snapshot)
         .await?;
-    let mut rows = greedy.begin().await?;
-    let held = sqlx::query(hot_rows(service)).execute(&mut *rows).await?.rows_affected();
-    let holder: i32 = sqlx::query_scalar("select pg_backend_pid()").fetch_one(&mut *rows).await?;
+    let (held, waiting) = hold_wanted(suite, service, &mut greedy).await?;
     sleep(hold / 3).await;
-    let waiting: i64 =
-        sqlx::query_scalar("select count(*) from pg_stat_activity where $1 = any(pg_blocking_pids(pid))")
-            .bind(holder)
-            .fetch_one(&suite.ground.admin)
-            .await?;
-    rows.rollback().await?;
+    greedy.execute("rollback").await?;
     sleep(hold).await;
     let row = sqlx::query(
         "select state, backend_xmin::text, extract(epoch from now() - xact_start)::float8
@@ -73,11 +70,37 @@ pub(super) async fn idle_in_transaction(
     let (state, xmin, age): (String, Option<String>, f64) = (row.get(0), row.get(1), row.get(2));
     snapshot.rollback().await?;
     ensure!(state == "idle in transaction", "the holder is {state}");
-    ensure!(held > 0, "there was no row to hold");
     let xmin = xmin.context("the holder holds no snapshot")?;
     Ok(format!(
         "idle in transaction for {age:.1} s with the snapshot of {xmin}; {waiting} backends waited for {held} rows"
     ))
+}
+
+/// Takes rows that somebody waits for, and holds them; returns how many, and for how many backends. What is under way
+/// may not go over any of those that were there: then they are let go, and others are taken.
+async fn hold_wanted(
+    suite: &Suite,
+    service: Service,
+    greedy: &mut PgConnection,
+) -> anyhow::Result<(u64, i64)> {
+    let holder: i32 = sqlx::query_scalar("select pg_backend_pid()").fetch_one(&mut *greedy).await?;
+    let begun = Instant::now();
+    loop {
+        greedy.execute("begin").await?;
+        let (held, taken) = (sqlx::query(hot_rows(service)).execute(&mut *greedy).await?, Instant::now());
+        while taken.elapsed() < TAKEN {
+            let waiting = "select count(*) from pg_stat_activity where $1 = any(pg_blocking_pids(pid))";
+            let waiting: i64 =
+                sqlx::query_scalar(waiting).bind(holder).fetch_one(&suite.ground.admin).await?;
+            if waiting > 0 {
+                return Ok((held.rows_affected(), waiting));
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+        greedy.execute("rollback").await?;
+        let rows = held.rows_affected();
+        ensure!(begun.elapsed() < WANTED, "nobody waits for any of {rows} rows of {service} in {WANTED:?}");
+    }
 }
 
 /// Rows that much of the service's work goes over, locked in the order of their keys, as everybody does.

@@ -1,11 +1,16 @@
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
+use local::Proxy;
 use nix::sys::signal::Signal;
 use tokio::time::sleep;
 
 use super::Service;
 use crate::suite::{Suite, is_in_state};
+
+/// A transaction takes several times that, and is open within some batches.
+const SLOW: Duration = Duration::from_millis(100);
+const OPEN: Duration = Duration::from_secs(20);
 
 pub(super) async fn kill(suite: &Suite, service: Service, hold: Duration) -> anyhow::Result<String> {
     let name = format!("{service}-1");
@@ -17,23 +22,58 @@ pub(super) async fn kill(suite: &Suite, service: Service, hold: Duration) -> any
     Ok(format!("pid {pid} was killed, pid {next} is in its place, ready after {ready:.1?}"))
 }
 
-/// Killed in the middle of batches whose transactions are open: what they had read must come again.
+/// Killed in the middle of transactions that have written: what their batches had read must come again.
 pub(super) async fn kill_stuck(suite: &Suite, service: Service, hold: Duration) -> anyhow::Result<String> {
     let (name, proxy) = (format!("{service}-1"), suite.ground.to_postgres(service)?);
-    let before = proxy.swallowed();
-    let open = proxy.silence();
-    sleep(hold).await;
-    let killed = suite.kill(&name).await;
-    let swallowed = proxy.swallowed() - before;
+    let struck = async {
+        let silent = silence_in_transaction(suite, service, proxy).await?;
+        sleep(hold).await;
+        let (open, age) = writing(suite, service).await?;
+        ensure!(open > 0, "no transaction was open any more after {hold:.1?}");
+        Ok((suite.kill(&name).await?, silent, open, age))
+    };
+    let struck = struck.await;
     proxy.heal();
-    let pid = killed?;
+    let (pid, silent, open, age) = struck?;
     suite.restart(&name).await?;
     let ready = suite.ready(&name).await?;
-    ensure!(swallowed > 0, "it had nothing to say to its database");
     Ok(format!(
-        "pid {pid} was killed {hold:.1?} after its {open} connections fell silent ({swallowed} bytes never arrived), \
-         ready after {ready:.1?}"
+        "pid {pid} was killed when its {silent} connections had been silent for {hold:.1?}, {open} of them in a \
+         transaction that had written and was {age:.1} s old; ready after {ready:.1?}"
     ))
+}
+
+/// Silences a service's way to its database while a transaction is open, which stays so; returns how many connections
+/// there were.
+async fn silence_in_transaction(suite: &Suite, service: Service, proxy: &Proxy) -> anyhow::Result<usize> {
+    let begun = Instant::now();
+    loop {
+        // On a slow way a transaction takes longer than it takes to see it.
+        proxy.delay(SLOW);
+        while writing(suite, service).await?.0 == 0 {
+            ensure!(begun.elapsed() < OPEN, "{service} had no transaction open in {OPEN:?}");
+            sleep(Duration::from_millis(5)).await;
+        }
+        let silent = proxy.silence();
+        // What was on its way before arrives all the same, and may be a commit.
+        sleep(SLOW * 2).await;
+        if writing(suite, service).await?.0 > 0 {
+            return Ok(silent);
+        }
+        ensure!(begun.elapsed() < OPEN, "no transaction of {service} stayed open in {OPEN:?}");
+        proxy.heal();
+        proxy.cut();
+    }
+}
+
+/// How many of a service's transactions have written and wait for what comes next, and the age of the oldest in
+/// seconds, as its database has it.
+async fn writing(suite: &Suite, service: Service) -> anyhow::Result<(i64, f64)> {
+    let query = "select count(*), coalesce(extract(epoch from max(now() - xact_start)), 0)::float8
+        from pg_stat_activity
+        where datname = $1 and application_name = $2 and state = 'idle in transaction' and backend_xid is not null";
+    let query = sqlx::query_as(query).bind(suite.database(service)).bind(service);
+    Ok(query.fetch_one(&suite.ground.admin).await?)
 }
 
 pub(super) async fn freeze(suite: &Suite, service: Service, hold: Duration) -> anyhow::Result<String> {

@@ -49,15 +49,13 @@ impl Claims {
                 _ => {}
             }
         }
-        let fresh = if mutation.is(Mutant::NoInbox) {
-            ids.iter().copied().collect()
-        } else {
-            inbox::claim(tx, consumer, &ids).await?
-        };
+        let forgotten = if mutation.is(Mutant::NoInbox) { std::mem::take(&mut ids) } else { Vec::new() };
         let keys: Vec<&[u8]> = keys.iter().map(AsRef::as_ref).collect();
+        let mut claim = inbox::claim(tx, consumer, ids, &keys).await?;
+        claim.fresh.extend(forgotten);
         Ok(Self {
-            fresh,
-            parked: dead_letter::lock_parked(tx, consumer, &keys).await?,
+            fresh: claim.fresh,
+            parked: claim.parked,
             reruns: Reruns::there(tx, consumer, &letters, mutation).await?,
             replies: idempotency::known(tx, &idempotency).await?,
             answered: HashSet::new(),

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{Item, Origin, Outcome, Unit, claims::Claims, written::Written};
 use crate::{
     dead_letter::{self, Fate, Poison},
-    decider::{Cause, Decider, Decision, Declined, Recorded},
+    decider::{Cause, Decider, Decision, Declined, Publication, Recorded},
     effect::Call,
     fault::Fault,
     outbox::{MAX_EVENT_BYTES, OutboxRow},
@@ -90,20 +90,7 @@ impl<D: Decider> Unit<D> {
                     let error = format!("{} of {} B is over {MAX_EVENT_BYTES} B", it.r#type, it.data.len());
                     return Err(Fault::Input(Poison::new("oversized", error)));
                 }
-                written.outbox.push(OutboxRow {
-                    event_id: id,
-                    aggregate_type: it.aggregate.name().into(),
-                    aggregate_id: it.key,
-                    r#type: it.r#type.into(),
-                    sequence: Some(it.sequence),
-                    occurred_at: written.at,
-                    correlation_id: Some(cause.correlation_id),
-                    causation_id: Some(cause.id),
-                    actor: Some(cause.actor.clone()),
-                    trace: cause.trace.clone(),
-                    headers: None,
-                    payload: Some(it.data),
-                });
+                written.outbox.push(row(id, it, cause, written.at));
             }
             written.events.push(Recorded {
                 id,
@@ -141,6 +128,24 @@ impl<D: Decider> Unit<D> {
             written.keys.push((key, reply));
         }
         Ok(Outcome::Done(reply))
+    }
+}
+
+/// An event as it is to be published.
+fn row(id: Uuid, it: Publication, cause: &Cause, at: Timestamp) -> OutboxRow {
+    OutboxRow {
+        event_id: id,
+        aggregate_type: it.aggregate.name().into(),
+        aggregate_id: it.key,
+        r#type: it.r#type.into(),
+        sequence: Some(it.sequence),
+        occurred_at: at,
+        correlation_id: Some(cause.correlation_id),
+        causation_id: Some(cause.id),
+        actor: Some(cause.actor.clone()),
+        trace: cause.trace.clone(),
+        headers: None,
+        payload: Some(it.data),
     }
 }
 

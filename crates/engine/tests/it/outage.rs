@@ -46,6 +46,8 @@ async fn killed_servers_cost_time_and_nothing_else() {
         engine.command(book(format!("b-{it}"), 1)).await.unwrap();
     }
     eventually(MINUTE, "readiness tells of the broker and of the relay", async || {
+        // What wakes the relay must not keep it from its session, which ends when it is idle for long.
+        engine.command(book("b", 1)).await.unwrap();
         match (health.broker(), health.relay()) {
             (Err(_), Err(_)) => Ok(()),
             seen => Err(format!("{seen:?}")),
@@ -53,6 +55,10 @@ async fn killed_servers_cost_time_and_nothing_else() {
     })
     .await;
     assert!(rig.count("select count(*) from engine.outbox").await > 20);
+    let idle = "select extract(epoch from clock_timestamp() - query_start)::bigint
+        from pg_locks join pg_stat_activity using (pid) where locktype = 'advisory' and granted";
+    let idle = rig.count(idle).await;
+    assert!(idle < 8, "the relay has left its session idle for {idle} s");
 
     kafka.restart().await.unwrap();
     eventually(MINUTE, "all are applied", async || {

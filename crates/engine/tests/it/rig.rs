@@ -84,6 +84,7 @@ impl Rig {
                 auto_redrive: None,
             },
             mutant: None,
+            attempt: None,
         }
     }
 
@@ -113,7 +114,7 @@ impl Rig {
     pub(crate) async fn produce<'r>(&self, records: impl IntoIterator<Item = bus::Record<'r>>) {
         let records: Vec<_> = records.into_iter().collect();
         let count = records.len();
-        let delivery = self.producer.enqueue(records);
+        let mut delivery = self.producer.enqueue(records);
         assert_eq!(delivery.taken, count, "the producer's queue is full");
         delivery.acknowledged().await.unwrap();
     }

@@ -1,5 +1,7 @@
 //! Engines of a test: made, run, stopped, and crashed.
 
+use std::time::Duration;
+
 use engine::{By, Commands, DeadLetters, Engine, Health, RedriveError, Redriven, Rejected, Settings, Which};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -15,6 +17,8 @@ pub(crate) struct Prepared {
     pub(crate) settings: Settings,
     pub(crate) teller: Teller,
     pub(crate) mutant: Option<engine::Mutant>,
+    /// The time of a transaction, if it is not the usual.
+    pub(crate) attempt: Option<Duration>,
 }
 
 impl Prepared {
@@ -28,11 +32,19 @@ impl Prepared {
         self
     }
 
+    pub(crate) fn attempt(mut self, attempt: Duration) -> Self {
+        self.attempt = Some(attempt);
+        self
+    }
+
     /// Runs the tasks whose names `only` lets pass.
     pub(crate) fn run(self, only: impl Fn(&str) -> bool) -> Running {
         let mut engine = Engine::new(Accounts, self.teller, self.settings);
         if let Some(mutant) = self.mutant {
             engine = engine.with_mutant(mutant);
+        }
+        if let Some(attempt) = self.attempt {
+            engine = engine.with_attempt(attempt);
         }
         let (commands, health, dead_letters) = (engine.commands(), engine.health(), engine.dead_letters());
         let shutdown = CancellationToken::new();

@@ -117,6 +117,36 @@ async fn a_service_that_is_busy_or_answers_nonsense_is_asked_again() {
     assert!(tally.accepted[0].waited > tally.accepted[0].answered, "attempts in vain count too");
 }
 
+#[tokio::test]
+async fn answers_that_no_service_gives_on_purpose_are_counted_apart_with_what_the_first_one_said() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let target = serve(move || {
+        let problem =
+            |status: StatusCode, detail: &str| (status, Json(json!({"detail": detail}))).into_response();
+        let answer = match asked.fetch_add(1, Ordering::Relaxed) {
+            0 => problem(StatusCode::SERVICE_UNAVAILABLE, "the database is not available"),
+            1 => StatusCode::GATEWAY_TIMEOUT.into_response(),
+            2 => problem(StatusCode::INTERNAL_SERVER_ERROR, "the service failed on this request"),
+            3 => problem(StatusCode::INTERNAL_SERVER_ERROR, "again"),
+            4 => StatusCode::BAD_GATEWAY.into_response(),
+            _ => placed(),
+        };
+        async { answer }
+    })
+    .await;
+    let target = Target { patience: Duration::from_secs(10), ..target };
+
+    let tally = place(&target, PLAIN, Pace::Clients(1), 1).await;
+
+    let defects: Vec<_> =
+        tally.defects.iter().map(|(status, it)| (*status, it.count, it.first.as_str())).collect();
+    assert_eq!(
+        defects,
+        [(500, 2, "POST /orders: the service failed on this request"), (502, 1, "POST /orders: null")]
+    );
+    assert_eq!((tally.accepted.len(), tally.counts().failed), (1, 5), "{tally}");
+}
+
 /// An open loop on a service that stands still for a while: few orders are under way, and all have waited since they
 /// were due.
 #[tokio::test]

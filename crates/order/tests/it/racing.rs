@@ -228,3 +228,24 @@ async fn the_deadline_and_a_cancel_have_one_winner() {
     }
     rig.finish().await;
 }
+
+/// As another process of the service would have written it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_another_process_has_written_meanwhile_is_followed() {
+    let rig = Rig::new().await;
+    let order_id = rig.place(&mugs()).await;
+    let written = "with row as (update order_view set version = 2 where order_id = $1)
+        insert into order_event (order_id, version, event_id, type, data, recorded_at, correlation_id, causation_id, actor)
+        select order_id, 2, uuidv7(), 'payment-noted.v1', '{}', recorded_at, correlation_id, causation_id, actor
+        from order_event where order_id = $1";
+    sqlx::query(written).bind(order_id.0).execute(&rig.pool).await.unwrap();
+    rig.told(&stock_reserved(order_id)).await;
+    expect![[r#"
+        1 placed.v2 -> order.placed.v2 #1
+        2 payment-noted.v1
+        3 stock-noted.v1
+        4 confirmed.v1 -> order.confirmed.v1 #2
+    "#]]
+    .assert_eq(&rig.trace(order_id).await);
+    rig.finish().await;
+}

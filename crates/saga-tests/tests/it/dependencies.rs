@@ -19,6 +19,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("shipping", &["bus", "engine", "events", "service"]),
     ("audit", &["bus", "engine", "events", "inventory", "order", "payment", "shipping"]),
     ("chaos", &["audit", "bus", "events", "load", "local", "report"]),
+    ("bench", &["audit", "bus", "engine", "events", "local", "report", "service"]),
     ("psp", &[]),
     ("local", &[]),
     ("testkit", &[]),
@@ -28,6 +29,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "waybill",
         &[
             "audit",
+            "bench",
             "bus",
             "chaos",
             "engine",

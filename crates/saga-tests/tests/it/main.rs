@@ -1,6 +1,7 @@
 //! Scenarios over the whole suite.
 
 mod audit;
+mod cost;
 mod crashes;
 mod dead_letters;
 mod dependencies;

@@ -222,3 +222,29 @@ async fn a_row_of_the_read_model_is_written_anew_and_stock_changed_by_hand_is_na
     assert_eq!(told(&clean.1), (vec![], vec![]));
     suite.finish().await;
 }
+
+/// What mends a row takes a table away from the look that follows.
+#[tokio::test]
+async fn what_was_sent_is_told_also_if_nothing_can_be_seen_after_it() {
+    let suite = Suite::start().await;
+    suite.stock("MUG-01", 1999, 100).await;
+    let id = delivered(&suite).await;
+    suite.settled(&id, "captured").await;
+    let order = &suite.pools["order"];
+    let change = AssertSqlSafe(format!("update order_view set paid = false where order_id = '{id}'"));
+    sqlx::raw_sql(change).execute(order).await.expect("an update");
+    let away = "create function away() returns trigger language plpgsql as
+            'begin alter table price rename to price_away; return null; end';
+        create trigger away after update on order_view execute function away()";
+    sqlx::raw_sql(away).execute(order).await.expect("a trigger");
+
+    let (code, said) = repair(&suite, &["--yes"]).await;
+
+    let back = "drop trigger away on order_view; alter table price_away rename to price";
+    sqlx::raw_sql(back).execute(order).await.expect("the table");
+    assert_eq!((code, said.get("left")), (Some(2), Some(&Value::Null)), "{said}");
+    let (proposed, sent) = told(&said);
+    assert_eq!((proposed, sent.len()), (vec![&json!("refold")], 1), "{said}");
+    assert_eq!((sent[0].0, sent[0].1), (&json!("refold"), &json!(true)), "{said}");
+    suite.finish().await;
+}

@@ -22,9 +22,23 @@ async fn shelf(suite: &Suite, sku: &str) -> (i64, i64) {
     (product["on_hand"].as_i64().expect("on_hand"), product["reserved"].as_i64().expect("reserved"))
 }
 
+/// Orders of seven products, at the same time on one suite.
 #[tokio::test]
-async fn an_order_is_delivered() {
+async fn orders_come_to_their_ends() {
     let suite = Suite::start().await;
+    tokio::join!(
+        an_order_is_delivered(&suite),
+        an_order_for_more_than_there_is_ends_cancelled_and_costs_nothing(&suite),
+        a_declined_payment_gives_the_stock_back(&suite),
+        a_failed_capture_undoes_everything(&suite),
+        a_shipped_order_cannot_be_cancelled(&suite),
+        an_unsure_provider_charges_once(&suite),
+    );
+    records_are_valid_by_their_schema(&suite).await;
+    suite.finish().await;
+}
+
+async fn an_order_is_delivered(suite: &Suite) {
     suite.stock("MUG-01", 1999, 10).await;
 
     let id = suite.place(&an_order("MUG-01", 2, "pm_card_visa")).await;
@@ -38,7 +52,7 @@ async fn an_order_is_delivered() {
     let payment = suite.settled(&id, "captured").await;
     assert_eq!(payment["captured"]["amount"], 3998);
     assert_eq!(suite.ledger(&id).await, [("authorize".to_owned(), 3998), ("capture".to_owned(), 3998)]);
-    eventually(PATIENCE, "the stock is deducted", async || match shelf(&suite, "MUG-01").await {
+    eventually(PATIENCE, "the stock is deducted", async || match shelf(suite, "MUG-01").await {
         (8, 0) => Ok(()),
         other => Err(format!("{other:?}")),
     })
@@ -54,56 +68,47 @@ async fn an_order_is_delivered() {
         if none { Ok(()) } else { Err(counted.concat()) }
     })
     .await;
-    let told: BTreeSet<String> = history(&suite, &id).await.into_iter().collect();
+    let told: BTreeSet<String> = history(suite, &id).await.into_iter().collect();
     let expected = ["placed", "stock-noted", "payment-noted", "confirmed", "paid", "shipped", "delivered"]
         .map(str::to_owned);
     assert_eq!(told, BTreeSet::from(expected));
-    suite.finish().await;
 }
 
-#[tokio::test]
-async fn an_order_for_more_than_there_is_ends_cancelled_and_costs_nothing() {
-    let suite = Suite::start().await;
-    suite.stock("MUG-01", 1999, 3).await;
+async fn an_order_for_more_than_there_is_ends_cancelled_and_costs_nothing(suite: &Suite) {
+    suite.stock("MUG-02", 1999, 3).await;
 
-    let id = suite.place(&an_order("MUG-01", 4, "pm_card_visa")).await;
+    let id = suite.place(&an_order("MUG-02", 4, "pm_card_visa")).await;
     let order = suite.reaches(&id, "cancelled").await;
 
     assert_eq!(order["cancel_reason"], "out-of-stock");
-    assert_eq!(shelf(&suite, "MUG-01").await, (3, 0));
+    assert_eq!(shelf(suite, "MUG-02").await, (3, 0));
     eventually(PATIENCE, "payment was not begun", async || {
-        let told = history(&suite, &id).await;
+        let told = history(suite, &id).await;
         if told == ["placed", "cancelled", "nothing-held"] { Ok(()) } else { Err(told.join(", ")) }
     })
     .await;
     assert!(suite.ledger(&id).await.is_empty());
-    suite.finish().await;
 }
 
-#[tokio::test]
-async fn a_declined_payment_gives_the_stock_back() {
-    let suite = Suite::start().await;
-    suite.stock("MUG-01", 1999, 3).await;
+async fn a_declined_payment_gives_the_stock_back(suite: &Suite) {
+    suite.stock("MUG-03", 1999, 3).await;
 
-    let id = suite.place(&an_order("MUG-01", 3, "pm_card_chargeDeclined")).await;
+    let id = suite.place(&an_order("MUG-03", 3, "pm_card_chargeDeclined")).await;
     let order = suite.reaches(&id, "cancelled").await;
 
     assert_eq!(order["cancel_reason"], "payment-declined");
-    eventually(PATIENCE, "the stock is back", async || match shelf(&suite, "MUG-01").await {
+    eventually(PATIENCE, "the stock is back", async || match shelf(suite, "MUG-03").await {
         (3, 0) => Ok(()),
         other => Err(format!("{other:?}")),
     })
     .await;
     assert!(suite.ledger(&id).await.is_empty());
-    suite.finish().await;
 }
 
-#[tokio::test]
-async fn a_failed_capture_undoes_everything() {
-    let suite = Suite::start().await;
-    suite.stock("MUG-01", 1999, 3).await;
+async fn a_failed_capture_undoes_everything(suite: &Suite) {
+    suite.stock("MUG-04", 1999, 3).await;
 
-    let id = suite.place(&an_order("MUG-01", 1, "pm_card_captureFails")).await;
+    let id = suite.place(&an_order("MUG-04", 1, "pm_card_captureFails")).await;
     let order = suite.reaches(&id, "cancelled").await;
 
     assert_eq!(order["cancel_reason"], "capture-failed");
@@ -117,7 +122,6 @@ async fn a_failed_capture_undoes_everything() {
         if shipment["status"] == "cancelled" { Ok(()) } else { Err(shipment.to_string()) }
     })
     .await;
-    suite.finish().await;
 }
 
 #[tokio::test]
@@ -151,11 +155,9 @@ async fn a_cancelled_order_is_refunded_or_was_never_charged() {
     suite.finish().await;
 }
 
-#[tokio::test]
-async fn a_shipped_order_cannot_be_cancelled() {
-    let suite = Suite::start().await;
-    suite.stock("MUG-01", 1999, 1).await;
-    let id = suite.place(&an_order("MUG-01", 1, "pm_card_visa")).await;
+async fn a_shipped_order_cannot_be_cancelled(suite: &Suite) {
+    suite.stock("MUG-05", 1999, 1).await;
+    let id = suite.place(&an_order("MUG-05", 1, "pm_card_visa")).await;
     suite.reaches(&id, "delivered").await;
 
     let url = suite.url("order", &format!("/orders/{id}/cancel"));
@@ -163,14 +165,11 @@ async fn a_shipped_order_cannot_be_cancelled() {
 
     assert_eq!(answer.status(), 409);
     assert_eq!(answer.headers()["content-type"], "application/problem+json");
-    suite.finish().await;
 }
 
 /// The provider answers late, wrongly or not at all, before or after the work: asked again, it works once.
-#[tokio::test]
-async fn an_unsure_provider_charges_once() {
-    let suite = Suite::start().await;
-    suite.stock("MUG-01", 1999, 100).await;
+async fn an_unsure_provider_charges_once(suite: &Suite) {
+    suite.stock("MUG-06", 1999, 100).await;
     let tokens = [
         "pm_card_serverErrorFirst",
         "pm_card_serverErrorAfterWork",
@@ -180,7 +179,7 @@ async fn an_unsure_provider_charges_once() {
     ];
     let mut orders = Vec::new();
     for token in tokens {
-        orders.push((token, suite.place(&an_order("MUG-01", 1, token)).await));
+        orders.push((token, suite.place(&an_order("MUG-06", 1, token)).await));
     }
     for (token, id) in orders {
         suite.reaches(&id, "delivered").await;
@@ -188,7 +187,6 @@ async fn an_unsure_provider_charges_once() {
         let kinds: Vec<String> = suite.ledger(&id).await.into_iter().map(|it| it.0).collect();
         assert_eq!(kinds, ["authorize", "capture"], "{token}");
     }
-    suite.finish().await;
 }
 
 #[tokio::test]
@@ -248,14 +246,12 @@ async fn what_follows_from_a_request_carries_its_correlation_and_trace() {
 }
 
 /// Whatever is on a topic fits the schema that its header names.
-#[tokio::test]
-async fn records_are_valid_by_their_schema() {
-    let suite = Suite::start().await;
-    suite.stock("MUG-01", 1999, 5).await;
+async fn records_are_valid_by_their_schema(suite: &Suite) {
+    suite.stock("MUG-07", 1999, 5).await;
     for (quantity, token) in
         [(1, "pm_card_visa"), (9, "pm_card_visa"), (1, "pm_card_chargeDeclined"), (1, "pm_card_captureFails")]
     {
-        suite.place(&an_order("MUG-01", quantity, token)).await;
+        suite.place(&an_order("MUG-07", quantity, token)).await;
     }
     let all_ended = "select count(*) from order_view where status not in ('delivered', 'cancelled')";
     eventually(PATIENCE, "all orders end", async || {
@@ -285,5 +281,4 @@ async fn records_are_valid_by_their_schema() {
         }
     }
     assert!(types.len() >= 14, "the orders have told: {types:?}");
-    suite.finish().await;
 }

@@ -99,7 +99,7 @@ pub(crate) async fn send(bus: &Bus, key: &str, note: &[u8]) {
         data: note.into(),
     };
     let topic = topics::name(PREFIX, Aggregate::Order.name());
-    let delivery = bus.producer().unwrap().enqueue([event.into_record(topic.into(), key.into())]);
+    let mut delivery = bus.producer().unwrap().enqueue([event.into_record(topic.into(), key.into())]);
     delivery.acknowledged().await.unwrap();
 }
 

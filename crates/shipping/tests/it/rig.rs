@@ -94,7 +94,7 @@ impl Rig {
     pub(crate) async fn send_as<E: Event>(&self, id: Uuid, event: &E) {
         let topic = topics::name(&self.prefix, E::AGGREGATE.name());
         let record = envelope(id, event).into_record(topic.into(), event.key().into());
-        let delivery = self.producer.enqueue([record]);
+        let mut delivery = self.producer.enqueue([record]);
         assert_eq!(delivery.taken, 1);
         delivery.acknowledged().await.unwrap();
     }

@@ -75,9 +75,9 @@ struct Told<'a> {
     #[serde(flatten)]
     plan: &'a Plan,
     sent: &'a [Sent],
-    /// What an audit says after that; absent when nothing was sent.
+    /// What an audit says after that: absent when nothing was sent, null when it could not look.
     #[serde(skip_serializing_if = "Option::is_none")]
-    left: Option<&'a Report>,
+    left: Option<Option<&'a Report>>,
 }
 
 pub(crate) async fn run(repair: Repair) -> anyhow::Result<()> {
@@ -106,10 +106,14 @@ pub(crate) async fn run(repair: Repair) -> anyhow::Result<()> {
         }
         sent.push(it);
     }
-    let left = repair.look(&sources).await?;
-    match repair.json {
-        true => say_json(&Told { plan: &plan, sent: &sent, left: Some(&left) })?,
-        false => say_left(&left),
+    // What was sent is told whatever becomes of the look.
+    let left = repair.look(&sources).await;
+    if repair.json {
+        say_json(&Told { plan: &plan, sent: &sent, left: Some(left.as_ref().ok()) })?;
+    }
+    let left = left?;
+    if !repair.json {
+        say_left(&left);
     }
     verdict(&left)
 }

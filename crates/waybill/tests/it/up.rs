@@ -15,20 +15,27 @@ use nix::{
 use crate::waybill::{done, free_ports, processes_with, run, urls, waybill, within};
 
 /// Takes everything down when the test ends, however it does.
-struct Suite {
+pub(crate) struct Suite {
     name: String,
     ports: Vec<(String, String)>,
 }
 
 impl Suite {
-    fn command(&self, args: &[&str]) -> std::process::Command {
+    /// One that is up, natively.
+    pub(crate) fn up(name: &str) -> Self {
+        let suite = Self { name: format!("{name}-{}", std::process::id()), ports: free_ports() };
+        done(&mut suite.command(&["up", "-d", "--native"]));
+        suite
+    }
+
+    pub(crate) fn command(&self, args: &[&str]) -> std::process::Command {
         let mut command = waybill(args);
         command.envs(self.ports.clone()).envs(urls(&self.ports)).env("WAYBILL_SUITE", &self.name);
         command.env("CARRIER_DELAY_MS", "1");
         command
     }
 
-    fn files(&self) -> PathBuf {
+    pub(crate) fn files(&self) -> PathBuf {
         let target = Path::new(env!("CARGO_BIN_EXE_waybill")).ancestors().nth(2).expect("a target directory");
         target.join(format!("up-{}", self.name))
     }

@@ -53,6 +53,26 @@ fn wrong_usage_is_2_and_says_what_is_wrong() {
 }
 
 #[test]
+fn a_database_that_is_none_is_named() {
+    for service in ["order", "inventory", "payment", "shipping"] {
+        let option = format!("--{service}-database-url");
+        for command in ["audit", "repair"] {
+            check(&[command, &option, "nonsense"], 2, &format!("{option}: "));
+        }
+    }
+}
+
+#[test]
+fn a_report_that_cannot_be_written_is_2_at_once() {
+    for command in [&["chaos"][..], &["bench", "saga"]] {
+        for option in ["--json", "--html"] {
+            let args = [command, &[option, "/dev/null/report"]].concat();
+            check(&args, 2, "writing /dev/null/report: Not a directory");
+        }
+    }
+}
+
+#[test]
 fn nobody_there_is_3_in_one_line() {
     let port = local::free_port().unwrap();
     let url = format!("http://127.0.0.1:{port}");
@@ -99,10 +119,10 @@ fn a_file_of_products_is_read_before_anything_is_sent() {
     std::fs::write(&file, format!("{line}\n\n{}\n", line.replace("stock", "stork"))).unwrap();
 
     let name = file.to_str().unwrap();
-    check(&["products", "seed", "--file", name], 1, "line 3: unknown field `stork`");
+    check(&["products", "seed", "--file", name], 2, "line 3: unknown field `stork`");
 
     std::fs::remove_file(&file).unwrap();
-    check(&["products", "seed", "--file", name], 1, &format!("reading {name}"));
+    check(&["products", "seed", "--file", name], 2, &format!("reading {name}"));
 }
 
 #[test]

@@ -37,15 +37,16 @@ async fn break_stock(suite: &Processes) {
     update.execute(&suite.pools["inventory"]).await.expect("an update");
 }
 
+/// By its exit code and on standard output, of one look and while it watches.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_command_says_by_its_exit_code_what_it_has_seen() {
+async fn the_command_says_what_it_has_seen() {
     let suite = Processes::start().await;
     PLAIN.stock(&suite.target(), 0).await.expect("stock");
     let provider = suite.url(PROVIDER, "");
 
     let clean = run(&suite, &provider, &["--json"]).await;
     let unseen = run(&suite, &format!("http://{}", testkit::free_addr()), &["--json"]).await;
-    break_stock(&suite).await;
+    watches_and_ends_with_the_code_of_its_last_look(&suite, &provider).await;
     let violated = run(&suite, &provider, &["--json"]).await;
     suite.clear().await;
 
@@ -68,18 +69,16 @@ async fn a_look(lines: &mut Lines<BufReader<ChildStdout>>) -> Vec<String> {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn it_watches_and_ends_with_the_code_of_its_last_look() {
-    let suite = Processes::start().await;
-    PLAIN.stock(&suite.target(), 0).await.expect("stock");
+/// What it watches breaks while it does, and stays broken.
+async fn watches_and_ends_with_the_code_of_its_last_look(suite: &Processes, provider: &str) {
     let products = suite.count("inventory", "product").await;
-    let mut command = command(&suite, &suite.url(PROVIDER, ""), &["--watch", "--every", "100ms"]);
+    let mut command = command(suite, provider, &["--watch", "--every", "100ms"]);
     let mut child = command.stdout(Stdio::piped()).kill_on_drop(true).spawn().expect("the command runs");
     let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
 
     let first = a_look(&mut lines).await;
     let second = a_look(&mut lines).await;
-    break_stock(&suite).await;
+    break_stock(suite).await;
     let mut broken = a_look(&mut lines).await;
     // One that had begun before.
     if broken.last().is_some_and(|it| it.starts_with("clean")) {
@@ -88,7 +87,6 @@ async fn it_watches_and_ends_with_the_code_of_its_last_look() {
     let pid = Pid::from_raw(child.id().expect("it runs").try_into().expect("a pid"));
     signal::kill(pid, signal::Signal::SIGINT).expect("a signal");
     let ended = timeout(PATIENCE, child.wait()).await.expect("it ends").expect("a status");
-    suite.clear().await;
 
     assert_eq!(ended.code(), Some(1));
     assert!(first[0].starts_with("LAW") && first[0].ends_with("VIOLATED"), "{first:#?}");

@@ -13,7 +13,7 @@ use testkit::eventually;
 use time::OffsetDateTime;
 use uuid::{NoContext, Timestamp, Uuid};
 
-use super::{PATIENCE, Processes, delivered, finds, look, publish};
+use super::{PATIENCE, Processes, at_least, look, publish};
 
 /// Another authorisation of an order, which changes nothing.
 pub(super) fn authorized(order: Uuid) -> Vec<u8> {
@@ -25,34 +25,32 @@ pub(super) fn authorized(order: Uuid) -> Vec<u8> {
     serde_json::to_vec(&event).expect("JSON")
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_inbox_row_deleted_by_hand_is_found_unless_its_day_may_be_gone() {
-    let ago = OffsetDateTime::now_utc() - Duration::from_secs(30 * 24 * 3_600);
-    let ago = Timestamp::from_unix(NoContext, ago.unix_timestamp().unsigned_abs(), 0);
-    let (old, lost) = (Uuid::new_v7(ago), Uuid::now_v7());
-    let delete = async |suite: &Processes| {
-        let (id, ids) = (delivered(suite).await, [old, lost]);
-        for event in ids {
-            publish(suite, "payment", id, (event, PaymentAuthorized::TYPE, None, authorized(id))).await;
+/// Two events that a service has taken in, of a day that its inbox may have dropped and of today.
+pub(super) struct TakenIn {
+    old: Uuid,
+    pub(super) lost: Uuid,
+}
+
+impl TakenIn {
+    /// Publishes both, of an order that has ended, and waits until the order service has them.
+    pub(super) async fn publish(suite: &Processes, order: Uuid) -> Self {
+        let ago = OffsetDateTime::now_utc() - Duration::from_secs(30 * 24 * 3_600);
+        let ago = Timestamp::from_unix(NoContext, ago.unix_timestamp().unsigned_abs(), 0);
+        let it = Self { old: Uuid::new_v7(ago), lost: Uuid::now_v7() };
+        for event in [it.old, it.lost] {
+            let event = (event, PaymentAuthorized::TYPE, None, authorized(order));
+            publish(suite, "payment", order, event).await;
         }
-        eventually(PATIENCE, "both are taken in", async || {
-            match suite.count("order", &format!("engine.inbox where event_id in ('{old}', '{lost}')")).await {
-                2 => Ok(()),
-                other => Err(format!("{other}")),
-            }
-        })
-        .await;
-        // Its marks are passed: the offsets are committed.
-        let report = look(&suite.sources()).await;
-        assert!(report.is_clean(), "{report:#?}");
-        let delete = sqlx::query("delete from engine.inbox where event_id = any($1)").bind(ids);
+        let taken = format!("engine.inbox where event_id in ('{}', '{}')", it.old, it.lost);
+        at_least(suite, 2, "order", &taken).await;
+        it
+    }
+
+    pub(super) async fn forget(&self, suite: &Processes) {
+        let delete =
+            sqlx::query("delete from engine.inbox where event_id = any($1)").bind([self.old, self.lost]);
         assert_eq!(delete.execute(&suite.pools["order"]).await.expect("a delete").rows_affected(), 2);
-        id.to_string()
-    };
-    let found = finds(delete, &[Law::Consumed]).await;
-    assert_eq!(found.len(), 1, "{found:#?}");
-    assert!(found[0].events[0].ends_with(&format!("{} {lost}", PaymentAuthorized::TYPE)), "{found:#?}");
-    assert!(found[0].text.starts_with("order read past it"), "{found:#?}");
+    }
 }
 
 pub(super) async fn place(suite: &Processes) -> Uuid {

@@ -11,11 +11,9 @@ use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
 use super::{
-    Processes,
+    Processes, at_least,
     consumed::{authorized, place},
-    hold_relay,
-    in_flight::at_least,
-    look, publish,
+    hold_relay, look, publish,
 };
 
 /// Places an order; it is back once its stock is known to be reserved.

@@ -16,7 +16,7 @@ use crate::{all_have_ended, setting};
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sound_suite_breaks_no_law_at_any_moment() {
     let mut suite = Processes::start().await;
-    let orders = setting("ORDERS", 1_000);
+    let orders = setting("ORDERS", 400);
     EVERYTHING.stock(&suite.target(), orders).await.expect("stock");
     let (sources, enough) = (suite.sources(), CancellationToken::new());
     let looking = tokio::spawn({

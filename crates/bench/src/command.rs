@@ -1,0 +1,96 @@
+//! The command: a workload each.
+
+use std::{path::PathBuf, sync::Arc};
+
+use crate::{
+    burst::{self, Burst},
+    ground::Ground,
+    idle::{self, Idle},
+    options::Steady,
+    output::{Files, Report},
+    parts::{self, Ceilings, Consume, Relay},
+    progress::{Progress, Tell},
+    provenance::Provenance,
+    soak::{self, Soak},
+    stage::Stage,
+    steady::{self, Kind},
+};
+
+/// Measure what an order costs and how long it takes, on a suite of its own.
+///
+/// Everything runs on a Kafka and a Postgres of its own, beside whatever else runs here. Exit code 1: the books do not
+/// balance afterwards, or orders have not ended. Exit code 4: they do, and the suite did not keep up with a rate that it
+/// was asked for, so that the figures are those of an overload.
+///
+/// A rate is sustained if nothing fails, what is under way does not grow and is done within a second and a tenth of the
+/// duration after the last order, and p99 stays within `--bound`.
+#[derive(clap::Args, Debug)]
+pub struct Bench {
+    #[command(subcommand)]
+    pub workload: Workload,
+}
+
+/// What is measured.
+#[derive(clap::Subcommand, Debug)]
+pub enum Workload {
+    /// Orders over HTTP to their end: 70 % delivered, 20 % out of stock, 10 % declined.
+    Saga(Steady),
+    /// POST /orders alone, while the other services are away.
+    Ingest(Steady),
+    /// As saga, but half of all orders want the same product.
+    Hot(Steady),
+    /// Five times the rate for a minute, then a consumer that is away for five, and what both leave behind.
+    Burst(Burst),
+    /// An hour at a rate, with a transaction held open and a snapshot held in between: what drifts.
+    Soak(Soak),
+    /// A suite without orders: what it costs to wait, in CPU, context switches and statements.
+    Idle(Idle),
+    Relay(Relay),
+    Consume(Consume),
+    Ceilings(Ceilings),
+}
+
+impl Workload {
+    /// Where its report goes.
+    pub fn files(&self) -> &Files {
+        match self {
+            Workload::Saga(it) | Workload::Ingest(it) | Workload::Hot(it) => &it.load.files,
+            Workload::Burst(it) => &it.load.files,
+            Workload::Soak(it) => &it.load.files,
+            Workload::Idle(it) => &it.files,
+            Workload::Relay(it) => &it.files,
+            Workload::Consume(it) => &it.files,
+            Workload::Ceilings(it) => &it.files,
+        }
+    }
+}
+
+/// Carries it out with the programs in `programs`. An error says that it could not be carried out at all.
+pub async fn run(bench: &Bench, programs: PathBuf, tell: Tell<'_>) -> anyhow::Result<Report> {
+    let progress = Progress::new(tell);
+    let counting = matches!(bench.workload, Workload::Idle(_));
+    let ground = Arc::new(if counting { Ground::counting().await? } else { Ground::lay().await? });
+    let provenance = Provenance::of(&ground, &programs).await;
+    progress.tell("a Kafka and a Postgres of their own run");
+    let warning = provenance.warning();
+    warning.iter().for_each(|it| progress.tell(&format!("WARNING: {it}")));
+    let stage = Stage { ground: ground.clone(), programs: &programs, progress: &progress };
+    let report = carry_out(&bench.workload, stage).await?;
+    let warnings = report.warnings.iter().cloned().chain(warning).collect();
+    Ok(Report { provenance, warnings, ..report })
+}
+
+async fn carry_out(workload: &Workload, stage: Stage<'_>) -> anyhow::Result<Report> {
+    let (ground, progress) = (stage.ground.clone(), stage.progress);
+    match workload {
+        Workload::Saga(it) => steady::Bench { kind: Kind::Saga, asked: it, stage }.run().await,
+        Workload::Ingest(it) => steady::Bench { kind: Kind::Ingest, asked: it, stage }.run().await,
+        Workload::Hot(it) => steady::Bench { kind: Kind::Hot, asked: it, stage }.run().await,
+        Workload::Burst(it) => burst::run(it, &stage).await,
+        Workload::Soak(it) => soak::run(it, &stage).await,
+        Workload::Idle(it) => idle::run(it, &stage).await,
+        Workload::Relay(it) => parts::relay(it, ground, progress).await,
+        Workload::Consume(it) => parts::consume(it, ground, progress).await,
+        Workload::Ceilings(it) => parts::ceilings(it, ground, progress).await,
+    }
+}

@@ -1,0 +1,63 @@
+//! The servers that a bench runs on.
+
+use bus::Bus;
+use local::{Kafka, Postgres, Scratch};
+use sqlx::{PgPool, postgres::PgPoolOptions};
+
+/// A real Kafka and a real Postgres, with fsync, of this bench's own. Fields are dropped in this order.
+pub struct Ground {
+    pub kafka: Kafka,
+    pub postgres: Postgres,
+    pub bus: Bus,
+    /// The superuser, in no service's database.
+    pub admin: PgPool,
+    /// Removed when the servers have ended.
+    pub scratch: Scratch,
+}
+
+impl Ground {
+    /// As [`lay`](Self::lay), with a Postgres that counts statements, which costs it something.
+    pub async fn counting() -> anyhow::Result<Self> {
+        let mut it = Self::lay().await?;
+        let setting = "alter system set shared_preload_libraries = 'pg_stat_statements'";
+        sqlx::raw_sql(setting).execute(&it.admin).await?;
+        it.postgres.restart().await?;
+        // A connection of before is of no use.
+        it.admin = PgPoolOptions::new().max_connections(2).connect_lazy(&it.postgres.url("postgres"))?;
+        sqlx::raw_sql("create extension pg_stat_statements").execute(&it.admin).await?;
+        Ok(it)
+    }
+
+    /// Starts both, empty.
+    pub async fn lay() -> anyhow::Result<Self> {
+        // The clients' TLS provider; an error says that it is set already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let scratch = Scratch::new()?;
+        let (kafka, postgres) = (scratch.path().join("kafka"), scratch.path().join("postgres"));
+        let (kafka, postgres) =
+            tokio::try_join!(Kafka::start(&kafka, None), Postgres::start(&postgres, None))?;
+        let bus = Bus::kafka(&kafka.bootstrap_servers())?;
+        let admin = PgPoolOptions::new().max_connections(2).connect_lazy(&postgres.url("postgres"))?;
+        Ok(Self { kafka, postgres, bus, admin, scratch })
+    }
+
+    /// Writes all that Postgres has in memory to disk, which whoever is measured next would pay for.
+    pub async fn checkpoint(&self) -> anyhow::Result<()> {
+        sqlx::raw_sql("checkpoint").execute(&self.admin).await?;
+        Ok(())
+    }
+
+    /// Where the log of Postgres ends, in bytes: a difference is what was written.
+    pub async fn wal(&self) -> anyhow::Result<u64> {
+        let wal: i64 = sqlx::query_scalar("select (pg_current_wal_lsn() - '0/0')::bigint")
+            .fetch_one(&self.admin)
+            .await?;
+        Ok(wal.unsigned_abs())
+    }
+
+    /// How many records all topics of a prefix have ever got.
+    pub async fn messages(&self, prefix: &str) -> anyhow::Result<u64> {
+        let topics = self.bus.topics(&format!("{prefix}.")).await?;
+        Ok(topics.iter().flat_map(|it| &it.partitions).map(|it| it.high.max(0).unsigned_abs()).sum())
+    }
+}

@@ -1,0 +1,133 @@
+//! The relay alone: how fast it empties an outbox, and how late it is at a steady rate.
+
+mod drain;
+mod naive;
+mod steady;
+
+use std::sync::Arc;
+
+pub(super) use self::drain::{Drain, Way};
+use self::steady::Steady;
+use super::{
+    counter::PUBLISHES,
+    machine::{Machine, Service},
+};
+use crate::{
+    ground::Ground,
+    output::{Files, Report, Run},
+    progress::Progress,
+    turns::Turns,
+};
+
+/// Keys that events are spread over.
+const KEYS: u64 = 50_000;
+
+/// How fast a relay empties an outbox, and how late events are at steady rates.
+///
+/// Rows of 400 B over 50,000 keys and six partitions. At a rate events are committed by commands, and `due to reader` is
+/// what counts: from the moment at which an event was due to where a reader of the topic has it. When its transaction
+/// was committed nobody outside of Postgres sees; it was after `ce_time`, when the event was decided, and before the
+/// command's caller had its answer, so that the way from commit to reader is at most `decided to reader`, and at least
+/// `answered to reader`.
+#[derive(clap::Args, Debug)]
+pub struct Relay {
+    /// Rows of the outbox that is emptied; 0: none is.
+    #[arg(long, default_value_t = 1_000_000, value_parser = rows)]
+    rows: u32,
+    /// Events a second, one after the other.
+    #[arg(long, value_delimiter = ',', default_value = "1000,5000,10000")]
+    rates: Vec<u32>,
+    /// How long each rate is held, in seconds.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+    seconds: u32,
+    /// Instead: these relays in turns, each with an outbox of its own: `ours`, `await-each` (reads and deletes pages, and
+    /// awaits each send), `row-by-row` (a row is read, sent, awaited and deleted).
+    #[arg(long, value_delimiter = ',', value_enum, num_args = 0.., default_missing_value = "ours,await-each,row-by-row")]
+    compare: Vec<Way>,
+    /// How many turns each of them has.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    rounds: u32,
+    #[command(flatten)]
+    pub(crate) files: Files,
+}
+
+/// Fewer would be gone before the first look.
+fn rows(given: &str) -> Result<u32, String> {
+    match given.parse() {
+        Ok(rows @ (0 | 20_000..)) => Ok(rows),
+        _ => Err("expected 0, or 20000 and more".to_owned()),
+    }
+}
+
+/// What relays are compared by.
+const FIGURES: [&str; 2] = ["rate", "cpu total"];
+
+pub(crate) async fn run(
+    asked: &Relay,
+    ground: Arc<Ground>,
+    progress: &Progress<'_>,
+) -> anyhow::Result<Report> {
+    let machine = Machine::on(ground);
+    let mut report = Report::new("relay").asked("rows", asked.rows).asked("seconds", asked.seconds);
+    if !asked.compare.is_empty() {
+        compare(asked, &machine, &mut report, progress).await?;
+        report.picture_cpu("1000");
+        return Ok(report);
+    }
+    if asked.rows > 0 {
+        progress.tell(&format!("emptying an outbox of {} rows", asked.rows));
+        let drain = Drain { way: Way::Ours, rows: asked.rows };
+        let (figures, failures) = drain.run(&machine, "drained").await?;
+        report.runs.push(Run { name: "drain".into(), figures });
+        report.failures.extend(failures);
+    }
+    for rate in &asked.rates {
+        progress.tell(&format!("{rate} events a second for {} s", asked.seconds));
+        let steady = Steady { rate: *rate, seconds: asked.seconds };
+        let (figures, failures) = steady.run(&machine).await?;
+        report.runs.push(Run { name: format!("{rate}/s"), figures });
+        report.failures.extend(failures);
+    }
+    report.picture_cpu("1000");
+    Ok(report)
+}
+
+/// Each way of relaying empties an outbox of its own, in turns.
+async fn compare(
+    asked: &Relay,
+    machine: &Machine,
+    report: &mut Report,
+    progress: &Progress<'_>,
+) -> anyhow::Result<()> {
+    let mut turns = Turns::of(asked.compare.iter().map(|it| it.name()));
+    for round in 0..asked.rounds as usize {
+        for index in turns.order(round) {
+            let drain = Drain { way: asked.compare[index], rows: asked.rows }.of_its_size();
+            progress.tell(&format!("{}, {} rows, round {}", turns.name(index), drain.rows, round + 1));
+            let (figures, failures) = drain.run(machine, &format!("drained_{index}_{round}")).await?;
+            report.failures.extend(failures);
+            turns.put(index, figures);
+        }
+    }
+    report.ratios = turns.to_first(&FIGURES);
+    report.runs = turns.medians();
+    Ok(())
+}
+
+/// Puts rows into the outbox, as they would be at rest.
+pub(super) async fn fill(service: &Service, rows: u32) -> anyhow::Result<()> {
+    let insert = sqlx::query(
+        "insert into engine.outbox (event_id, aggregate_type, aggregate_id, type, sequence, occurred_at,
+             correlation_id, causation_id, actor, payload)
+         select uuidv7(), $2, 'counter-' || n % $3, 'waybill.counter.raised.v1', n / $3 + 1,
+             clock_timestamp(), uuidv7(), uuidv7(), 'service:counter',
+             convert_to(json_build_object('counter', n % $3, 'note', repeat(md5(n::text), 11))::text, 'UTF8')
+         from generate_series(0, $1 - 1) n",
+    );
+    let keys = i64::try_from(KEYS)?;
+    insert.bind(i64::from(rows)).bind(PUBLISHES.name()).bind(keys).execute(&service.pool).await?;
+    for settle in ["vacuum analyze engine.outbox", "checkpoint"] {
+        sqlx::raw_sql(settle).execute(&service.pool).await?;
+    }
+    Ok(())
+}

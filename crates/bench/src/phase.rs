@@ -1,0 +1,177 @@
+//! The figures of one phase of a load.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use crate::{
+    figures::{Figures, Latencies},
+    observe::{Observed, Order, Sample},
+};
+
+/// What a backlog may grow by in the course of a phase, as a share of the orders due meanwhile: more is a trend.
+const GROWTH: f64 = 0.02;
+/// And beyond that: chance, and what is under way for a tenth of a second.
+const CHANCE: f64 = 10.0;
+/// How long what is under way may take after the last order was due, beside a tenth of the phase.
+const DRAIN: Duration = Duration::from_secs(1);
+
+impl Observed {
+    fn within(&self, phase: usize) -> std::ops::Range<Duration> {
+        self.plan.begins(phase)..self.plan.begins(phase + 1)
+    }
+
+    /// The accepted orders that were due in a phase.
+    pub(crate) fn due_in(&self, phase: usize) -> impl Iterator<Item = &Order> {
+        let within = self.within(phase);
+        self.orders.iter().filter(move |it| within.contains(&it.due))
+    }
+
+    /// Orders that were due, have not failed, and are not where they are followed to.
+    pub(crate) fn under_way(&self, it: &Sample) -> f64 {
+        let done = if self.plan.to_the_end { it.ended } else { it.placed };
+        it.due.saturating_sub(it.failed + done) as f64
+    }
+
+    /// How many orders came in a phase to where they are followed to.
+    fn done_in(&self, phase: usize) -> u64 {
+        let within = self.within(phase);
+        let at = |it: &Order| match self.plan.to_the_end {
+            true => it.ended.as_ref().map(|it| it.0),
+            false => Some(it.answered),
+        };
+        self.orders.iter().filter_map(at).filter(|it| within.contains(it)).count() as u64
+    }
+
+    /// How many orders that were due in a phase have failed, by what they were told.
+    fn failed_in(&self, phase: usize) -> BTreeMap<&str, usize> {
+        let (within, mut kinds) = (self.within(phase), BTreeMap::new());
+        let failed = self.failed.iter().filter(|it| within.contains(&it.due));
+        failed.for_each(|it| *kinds.entry(it.what.as_str()).or_default() += 1);
+        kinds
+    }
+
+    /// The mean backlog over a part of a phase, 0 to 1.
+    pub(crate) fn backlog(&self, phase: usize, from: f64, to: f64) -> f64 {
+        let within = self.within(phase);
+        let lasts = within.end - within.start;
+        let part = within.start + lasts.mul_f64(from)..within.start + lasts.mul_f64(to);
+        let all = self.samples.iter().filter(|it| part.contains(&it.at)).map(|it| self.under_way(it));
+        let (sum, count) = all.fold((0.0, 0.0), |(sum, count), it| (sum + it, count + 1.0));
+        sum / f64::max(count, 1.0)
+    }
+
+    /// How many orders that were due in a phase are not where they are followed to, although they were waited for.
+    pub(crate) fn unended(&self, phase: usize) -> usize {
+        self.due_in(phase).filter(|it| self.plan.to_the_end && it.ended.is_none()).count()
+    }
+
+    /// What the promised latency is of: that of confirmation, or of the answer where orders are not followed.
+    fn promised(&self) -> &'static str {
+        if self.plan.to_the_end { "confirmed" } else { "answered" }
+    }
+
+    /// Why a phase's rate was more than the suite keeps up: `Ok` if it was not.
+    pub(crate) fn sustained(&self, phase: usize) -> Result<(), String> {
+        let (asked, errors) = (&self.plan.phases[phase], self.failed_in(phase));
+        if !errors.is_empty() {
+            return Err(format!("errors: {errors:?}"));
+        }
+        let unended = self.unended(phase);
+        if unended > 0 {
+            return Err(format!("{unended} orders have not ended"));
+        }
+        let third = asked.lasts.as_secs_f64() / 3.0;
+        let growth = self.backlog(phase, 2.0 / 3.0, 1.0) - self.backlog(phase, 0.0, 1.0 / 3.0);
+        let allowed = CHANCE + asked.rate * (0.1 + GROWTH * 2.0 * third);
+        if growth > allowed {
+            return Err(format!("the backlog grew by {growth:.0} orders"));
+        }
+        let (name, bound) = (self.promised(), self.plan.bound.as_secs_f64() * 1_000.0);
+        let latency = self.latencies(phase).into_iter().find(|it| it.0 == name);
+        let p99 = latency.map_or(0.0, |it| it.1.quantile_ms(0.99));
+        if p99 > bound {
+            return Err(format!("{name} p99 is {p99:.0} ms, more than {bound:.0} ms"));
+        }
+        let most = DRAIN + asked.lasts / 10;
+        match self.drained {
+            _ if phase + 1 < self.plan.phases.len() => Ok(()),
+            Some(took) if took <= most => Ok(()),
+            Some(took) => Err(format!("it took {took:.1?} to drain")),
+            None => Err("it did not drain".to_owned()),
+        }
+    }
+
+    /// Why the phases from `first` on that were more than the suite keeps up were so.
+    pub(crate) fn overloads(&self, first: usize) -> Vec<String> {
+        let all = self.plan.phases.iter().enumerate().skip(first);
+        all.filter_map(|(index, it)| {
+            let why = self.sustained(index).err()?;
+            Some(format!("{}: {:.0}/s is not sustained: {why}", it.name, it.rate))
+        })
+        .collect()
+    }
+
+    /// Why the figures of all phases are not those of all orders.
+    pub(crate) fn losses(&self) -> Vec<String> {
+        let lost: usize = (0..self.plan.phases.len()).map(|it| self.unended(it)).sum();
+        let waited = self.waited.as_secs();
+        let told = || {
+            format!(
+                "{lost} accepted orders have not ended {waited} s after the last was due: no latency has them"
+            )
+        };
+        (lost > 0).then(told).into_iter().collect()
+    }
+
+    /// Everything that is told of a phase.
+    pub(crate) fn figures(&self, phase: usize) -> Figures {
+        let (asked, mut figures) = (&self.plan.phases[phase], Figures::default());
+        let seconds = asked.lasts.as_secs_f64();
+        let (placed, done) = (self.due_in(phase).count(), self.done_in(phase));
+        figures.put("rate asked for", asked.rate, "/s");
+        figures.put("rate accepted", placed as f64 / seconds, "/s");
+        figures.put("rate done", done as f64 / seconds, "/s");
+        figures.put("sustained", f64::from(u8::from(self.sustained(phase).is_ok())), "");
+        let errors = self.failed_in(phase);
+        figures.put("errors", errors.values().sum::<usize>() as f64, "");
+        errors.into_iter().for_each(|(what, count)| figures.put(format!("error {what}"), count as f64, ""));
+        figures.put("never ended", self.unended(phase) as f64, "");
+        figures.put("under way", self.backlog(phase, 0.0, 1.0), "");
+        for (name, latencies) in self.latencies(phase) {
+            figures.put_latencies(&name, &latencies);
+        }
+        let (from, to) = (&self.cuts[phase], &self.cuts[phase + 1]);
+        figures.put_cpu(&to.usage.since(&from.usage), done as f64, "order");
+        let each = |from: u64, to: u64| to.saturating_sub(from) as f64 / done.max(1) as f64;
+        figures.put("messages", each(from.messages, to.messages), "/order");
+        figures.put("WAL", each(from.wal, to.wal), "B/order");
+        if let Some(drained) = self.drained.filter(|_| phase + 1 == self.plan.phases.len()) {
+            figures.put("drained after", drained.as_secs_f64(), "s");
+        }
+        figures
+    }
+
+    /// All latencies of the orders that were due in a phase, from when they were due, by name.
+    pub(crate) fn latencies(&self, phase: usize) -> Vec<(String, Latencies)> {
+        let (mut late, mut answer, mut confirmed, mut end) = Default::default();
+        let mut by_outcome: BTreeMap<&str, Latencies> = BTreeMap::new();
+        let record = |of: &mut Latencies, from: Duration, to: Duration| of.record(to.saturating_sub(from));
+        for it in self.due_in(phase) {
+            record(&mut late, it.due, it.sent);
+            record(&mut answer, it.due, it.answered);
+            if let Some(at) = it.confirmed {
+                record(&mut confirmed, it.due, at);
+            }
+            if let Some((at, outcome)) = &it.ended {
+                record(&mut end, it.due, *at);
+                record(by_outcome.entry(outcome.name()).or_default(), it.due, *at);
+            }
+        }
+        let all = [("sent", late), ("answered", answer), ("confirmed", confirmed), ("ended", end)];
+        let all = all.into_iter().chain(by_outcome).map(|(name, it)| (name.to_owned(), it));
+        let followed = |name: &str| self.plan.to_the_end || matches!(name, "sent" | "answered");
+        all.filter(|(name, _)| followed(name)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

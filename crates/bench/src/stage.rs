@@ -1,0 +1,93 @@
+//! What all workloads of whole suites have in common: a suite is started, its books are audited when it has done its
+//! part, and it is cleared away.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use crate::{
+    arrivals::Phase,
+    ground::Ground,
+    observe::{Observed, Plan},
+    options::Load,
+    output::Report,
+    progress::Progress,
+    suite::Suite,
+    variant::Variant,
+};
+
+/// How long nothing may get on before the books are looked at as they are.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// What a workload is run on.
+pub(crate) struct Stage<'a> {
+    pub(crate) ground: Arc<Ground>,
+    pub(crate) programs: &'a Path,
+    pub(crate) progress: &'a Progress<'a>,
+}
+
+/// Orders that the suite has been given.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Given {
+    pub(crate) accepted: u64,
+    /// Nobody knows whether they are there.
+    pub(crate) unanswered: u64,
+}
+
+impl Given {
+    pub(crate) fn add(&mut self, observed: &Observed) {
+        self.accepted += observed.orders.len() as u64;
+        self.unanswered += observed.failed.len() as u64;
+    }
+}
+
+impl Stage<'_> {
+    pub(crate) fn tell(&self, line: &str) {
+        self.progress.tell(line);
+    }
+
+    /// A suite of its own, with full shelves, on servers that owe nothing to the one before: what that has left in
+    /// memory is on disk.
+    pub(crate) async fn suite(&self, variant: &Variant) -> anyhow::Result<Suite> {
+        let suite = Suite::start(self.ground.clone(), self.programs, variant).await?;
+        self.ground.checkpoint().await?;
+        self.tell("the suite runs and its shelves are full");
+        Ok(suite)
+    }
+
+    /// Waits for rest and has the books audited; then the suite is gone. Why its figures are of no use.
+    pub(crate) async fn audited(&self, suite: Suite, given: Given) -> anyhow::Result<Vec<String>> {
+        suite.check().await?;
+        self.tell("what is under way is waited for, and the books are audited");
+        let failures = suite.audit(given, PATIENCE).await?;
+        suite.clear().await?;
+        Ok(failures)
+    }
+
+    /// All that has gone wrong with one load on one suite, which is gone then.
+    pub(crate) async fn done(
+        &self,
+        suite: Suite,
+        observed: &Observed,
+        report: &mut Report,
+    ) -> anyhow::Result<()> {
+        let mut given = Given::default();
+        given.add(observed);
+        report.failures = self.audited(suite, given).await?;
+        report.failures.extend(observed.losses());
+        Ok(())
+    }
+}
+
+impl Load {
+    /// Orders of this load, to their end, over these phases after the warm-up.
+    pub(crate) fn plan(&self, phases: impl IntoIterator<Item = Phase>) -> Plan {
+        let warm_up = Phase { name: "warm-up".to_owned(), lasts: self.warm_up, rate: self.rate };
+        Plan {
+            phases: [warm_up].into_iter().chain(phases).collect(),
+            spacing: self.arrivals,
+            skus: self.skus,
+            seed: self.seed,
+            to_the_end: true,
+            bound: self.bound,
+        }
+    }
+}

@@ -1,0 +1,50 @@
+use std::collections::BTreeMap;
+
+use super::Bench;
+use crate::{
+    figures::WITHOUT,
+    observe::Observed,
+    output::{Report, Run},
+    picture,
+    turns::Turns,
+};
+
+/// What variants are compared by.
+const FIGURES: [&str; 10] = [
+    "rate done",
+    "cpu total",
+    WITHOUT,
+    "confirmed p50",
+    "confirmed p99",
+    "ended p50",
+    "ended p99",
+    "answered p50",
+    "answered p99",
+    "WAL",
+];
+
+impl Bench<'_> {
+    /// All settings in turns, each beside the first one of the same round.
+    pub(super) async fn compare(&self, report: &mut Report) -> anyhow::Result<()> {
+        let (variants, rounds) = (&self.asked.compare, self.asked.rounds as usize);
+        let mut turns = Turns::of(variants.iter().map(|it| &it.name));
+        let mut last: BTreeMap<usize, Observed> = BTreeMap::new();
+        for round in 0..rounds {
+            for index in turns.order(round) {
+                let name = format!("{}, round {}", variants[index].name, round + 1);
+                self.stage.tell(&format!("{name} of {rounds}"));
+                let measured = self.measure(&variants[index]).await?;
+                report.failures.extend(measured.failures.iter().map(|it| format!("{name}: {it}")));
+                report.overloads.extend(measured.overloads.iter().map(|it| format!("{name}: {it}")));
+                turns.put(index, measured.figures.clone());
+                report.trials.push(Run { name, figures: measured.figures });
+                last.insert(index, measured.observed);
+            }
+        }
+        let last = last.iter().map(|(index, it)| (turns.name(*index), it));
+        report.pictures.push(picture::side_by_side(last));
+        report.ratios = turns.to_first(&FIGURES);
+        report.runs = turns.medians();
+        Ok(())
+    }
+}

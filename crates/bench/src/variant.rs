@@ -1,0 +1,68 @@
+//! Settings that a suite is measured with.
+
+use std::str::FromStr;
+
+/// What differs from the usual settings: `batch=1`, `workers=2+partitions=3`, `OUTBOX_LIMIT=1000`, `usual`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Variant {
+    pub name: String,
+    /// Of the topics that have more than one.
+    pub partitions: Option<i32>,
+    /// Variables of all services.
+    pub env: Vec<(String, String)>,
+}
+
+impl Variant {
+    /// Nothing differs.
+    pub fn usual() -> Self {
+        Self { name: "usual".to_owned(), ..Self::default() }
+    }
+
+    fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
+        let variable = match name {
+            "batch" => "BATCH_SIZE",
+            "workers" => "WORKERS",
+            "partitions" => {
+                let partitions = value.parse().ok().filter(|it| (1..=100).contains(it));
+                self.partitions = Some(partitions.ok_or("expected 1 to 100 partitions")?);
+                return Ok(());
+            }
+            other if !other.is_empty() && other.chars().all(|it| it.is_ascii_uppercase() || it == '_') => {
+                other
+            }
+            other => return Err(format!("no setting `{other}`: batch, workers, partitions, or a VARIABLE")),
+        };
+        self.env.push((variable.to_owned(), value.to_owned()));
+        Ok(())
+    }
+}
+
+impl FromStr for Variant {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut variant = Self { name: text.to_owned(), ..Self::default() };
+        for setting in text.split('+').filter(|_| text != "usual") {
+            let (name, value) =
+                setting.split_once('=').ok_or("expected usual, or NAME=VALUE, joined by +")?;
+            variant.set(name, value)?;
+        }
+        Ok(variant)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_have_names_of_ours_or_of_variables() {
+        let variant: Variant = "batch=1+partitions=3+OUTBOX_LIMIT=7".parse().expect("a variant");
+        let env = [("BATCH_SIZE", "1"), ("OUTBOX_LIMIT", "7")].map(|it| (it.0.to_owned(), it.1.to_owned()));
+        assert_eq!((variant.partitions, variant.env), (Some(3), env.to_vec()));
+        assert_eq!("usual".parse(), Ok(Variant::usual()));
+        for wrong in ["batch", "", "lot=1", "partitions=0", "batch=1+"] {
+            assert!(wrong.parse::<Variant>().is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! The bench against real servers of its own.
+
+mod parts;

@@ -1,0 +1,52 @@
+//! `waybill bench`: what an order costs and how long it takes.
+
+use std::env;
+
+use anyhow::{Context, bail};
+pub(crate) use bench::Bench;
+use bench::output::Report;
+
+use crate::{
+    exit::Overloaded,
+    output::{Steps, say, table, writable, write},
+    signals::Stops,
+};
+
+pub(crate) async fn run(bench: Bench) -> anyhow::Result<()> {
+    let files = bench.workload.files();
+    writable(files.json.iter().chain(&files.html))?;
+    let program = env::current_exe().context("finding this program")?;
+    let programs = program.parent().context("this program has no directory")?.to_owned();
+    let (mut stops, steps) = (Stops::new()?, Steps::begin());
+    let tell = |line: &str| steps.done("", line);
+    let report = tokio::select! {
+        report = bench::run(&bench, programs, &tell) => report?,
+        // The servers and programs end with this process.
+        () = stops.next() => bail!("interrupted"),
+    };
+    tell_of(&report);
+    write(files.json.as_deref(), || Ok(serde_json::to_string_pretty(&report)?))?;
+    write(files.html.as_deref(), || Ok(report.page()))?;
+    if !report.passed() {
+        bail!("the figures are not to be used: {} reasons, see above", report.failures.len());
+    }
+    match report.overloads.len() {
+        0 => Ok(()),
+        count => Err(Overloaded(count).into()),
+    }
+}
+
+fn tell_of(report: &Report) {
+    say!("");
+    for row in report.provenance.rows() {
+        say!("{:<10} {}", row[0], row[1]);
+    }
+    say!("");
+    table(&report.rows());
+    for it in report.more() {
+        say!("\n{}", it.title);
+        table(&it.rows);
+    }
+    say!("");
+    report.remarks().iter().for_each(|it| say!("{it}"));
+}

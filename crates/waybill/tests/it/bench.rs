@@ -1,0 +1,95 @@
+//! A short bench, as anybody runs it.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::waybill::{done, run, waybill};
+
+/// Five seconds at a rate that a machine keeps up with that has other work.
+#[test]
+fn a_saga_is_measured_and_its_books_are_in_order() {
+    let scratch = local::Scratch::new().expect("a directory");
+    let (json, html) = (scratch.path().join("report.json"), scratch.path().join("report.html"));
+    let args = ["bench", "saga", "--rate", "20", "--warm-up", "1s", "--duration", "5s", "--bound", "1m"];
+
+    let ended = run(waybill(&args).arg("--json").arg(&json).arg("--html").arg(&html));
+
+    let said = format!("{}{}", ended.out, ended.err);
+    let report: Value = serde_json::from_slice(&fs::read(json).expect("a report")).expect("JSON");
+    assert_eq!((&report["workload"], &report["failures"]), (&"saga".into(), &Value::Array(vec![])), "{said}");
+    let figure = |name: &str| {
+        let value = report["runs"][0]["figures"][name]["value"].as_f64();
+        value.unwrap_or_else(|| panic!("no figure {name}: {report:#}"))
+    };
+    // How busy the machine is decides whether the rate is sustained, and not whether the books are in order.
+    assert_eq!(ended.code, Some(if figure("sustained") == 1.0 { 0 } else { 4 }), "{said}");
+    assert_eq!(figure("errors"), 0.0, "{said}");
+    let rate = figure("rate accepted");
+    assert!((10.0..30.0).contains(&rate), "20 orders a second are asked for: {rate}");
+    // Each fact comes after the one before, for most as for the last.
+    for quantile in ["p50", "p99.9", "max"] {
+        let after = ["sent", "answered", "ended"].map(|it| figure(&format!("{it} {quantile}")));
+        assert!(after.is_sorted() && after[0] > 0.0, "{quantile}: {after:?}");
+    }
+    assert!(figure("confirmed p50") < figure("delivered p50"), "{said}");
+    assert!(figure("out-of-stock p50") > 0.0 && figure("payment-declined p50") > 0.0, "{said}");
+    let parts = ["order", "inventory", "payment", "shipping", "psp", "postgres", "kafka", "load"];
+    let cpu: f64 = parts.iter().map(|it| figure(&format!("cpu {it}"))).sum();
+    assert!((cpu - figure("cpu total")).abs() < 0.001 && figure("cpu postgres") > 0.0, "{said}");
+    let rest = cpu - figure("cpu load") - figure("cpu psp");
+    assert!((rest - figure("cpu without load and psp")).abs() < 0.001, "{said}");
+    let provenance = |name: &str| report["provenance"][name].as_str().unwrap_or_default().to_owned();
+    for (name, expected) in [("kafka", "4."), ("postgres", "18."), ("date", "20"), ("kernel", "")] {
+        let told = provenance(name);
+        assert!(told.starts_with(expected) && !told.is_empty() && told != "unknown", "{name}: {told}");
+    }
+    // Tests are debug builds, and their figures are worth nothing.
+    assert!(said.contains("WARNING") == cfg!(debug_assertions), "{said}");
+    assert!(parts.iter().all(|it| figure(&format!("memory {it}")) > 1.0), "{said}");
+    // Of the orders that are done in time: on a machine that is busy few of them are.
+    assert!(figure("messages") >= 5.0 && figure("WAL") > 5_000.0, "{said}");
+    let page = fs::read_to_string(html).expect("a page");
+    assert!(page.matches("<svg").count() == 3 && page.contains("out-of-stock"), "a page without pictures");
+}
+
+/// Nobody confirms an order in a millisecond.
+#[test]
+fn a_rate_that_is_not_sustained_is_told_and_ends_with_4() {
+    let args = ["bench", "saga", "--rate", "5", "--warm-up", "1s", "--duration", "2s", "--bound", "1ms"];
+    let said = run(&mut waybill(&args));
+    assert_eq!(said.code, Some(4), "{}{}", said.out, said.err);
+    assert!(said.out.contains("NOT SUSTAINED") && said.out.contains("confirmed p99 is"), "{}", said.out);
+    assert!(said.err.contains("NOT SUSTAINED"), "{}", said.err);
+}
+
+#[test]
+fn a_suite_without_orders_is_measured() {
+    let scratch = local::Scratch::new().expect("a directory");
+    let json = scratch.path().join("report.json");
+    let said =
+        done(waybill(&["bench", "idle", "--duration", "3s", "--warm-up", "1s"]).arg("--json").arg(&json));
+    let report: Value = serde_json::from_slice(&fs::read(json).expect("a report")).expect("JSON");
+    let runs = report["runs"].as_array().expect("runs");
+    for name in ["order", "inventory", "payment", "shipping"] {
+        let run = runs.iter().find(|it| it["name"] == *name).unwrap_or_else(|| panic!("no {name}: {said}"));
+        for figure in ["voluntary context switches", "statements", "transactions", "memory"] {
+            assert!(run["figures"][figure]["value"].as_f64() > Some(0.0), "{name}, {figure}: {said}");
+        }
+    }
+    assert_eq!(runs.last().expect("a total")["name"], "total", "{said}");
+}
+
+#[test]
+fn what_cannot_be_measured_is_told_at_once() {
+    for (args, told) in [
+        (&["bench"][..], "saga"),
+        (&["bench", "saga", "--rate", "0"], "expected 0.1 to 100000"),
+        (&["bench", "saga", "--duration", "5d"], "expected 10s, 500ms, 2m or 1h"),
+        (&["bench", "saga", "--compare", "batch=1,lot=2"], "no setting `lot`"),
+    ] {
+        let said = run(&mut waybill(args));
+        assert_eq!(said.code, Some(2), "{args:?}: {}{}", said.out, said.err);
+        assert!(said.err.contains(told), "{args:?}: {}", said.err);
+    }
+}
