@@ -5,6 +5,7 @@ use std::{path::PathBuf, sync::Arc};
 use crate::{
     burst::{self, Burst},
     ground::Ground,
+    growth::{self, Growth},
     idle::{self, Idle},
     options::Steady,
     output::{Files, Report},
@@ -43,6 +44,8 @@ pub enum Workload {
     Burst(Burst),
     /// An hour at a rate, with a transaction held open and a snapshot held in between: what drifts.
     Soak(Soak),
+    /// The same rate beside ever more orders of the past, up to five million: whether an order costs more there.
+    Growth(Growth),
     /// A suite without orders: what it costs to wait, in CPU, context switches and statements.
     Idle(Idle),
     Relay(Relay),
@@ -57,6 +60,7 @@ impl Workload {
             Workload::Saga(it) | Workload::Ingest(it) | Workload::Hot(it) => &it.load.files,
             Workload::Burst(it) => &it.load.files,
             Workload::Soak(it) => &it.load.files,
+            Workload::Growth(it) => &it.load.files,
             Workload::Idle(it) => &it.files,
             Workload::Relay(it) => &it.files,
             Workload::Consume(it) => &it.files,
@@ -88,6 +92,7 @@ async fn carry_out(workload: &Workload, stage: Stage<'_>) -> anyhow::Result<Repo
         Workload::Hot(it) => steady::Bench { kind: Kind::Hot, asked: it, stage }.run().await,
         Workload::Burst(it) => burst::run(it, &stage).await,
         Workload::Soak(it) => soak::run(it, &stage).await,
+        Workload::Growth(it) => growth::run(it, &stage).await,
         Workload::Idle(it) => idle::run(it, &stage).await,
         Workload::Relay(it) => parts::relay(it, ground, progress).await,
         Workload::Consume(it) => parts::consume(it, ground, progress).await,

@@ -19,6 +19,7 @@ mod command;
 mod customers;
 pub mod figures;
 pub mod ground;
+mod growth;
 mod http;
 mod idle;
 mod observe;

@@ -29,6 +29,18 @@ pub struct Run {
     pub figures: Figures,
 }
 
+/// What the last one is, times the first: a figure that the first does not have, or has as nothing, has no ratio.
+pub(crate) fn drift(runs: &[Run]) -> Option<Run> {
+    let [first, .., last] = runs else { return None };
+    let mut figures = Figures::default();
+    for figure in &first.figures.0 {
+        if let Some(now) = last.figures.get(&figure.name).filter(|_| figure.value > 0.0) {
+            figures.put(&figure.name, now / figure.value, &figure.unit);
+        }
+    }
+    Some(Run { name: "last / first".to_owned(), figures })
+}
+
 /// What the page shows beside the table.
 #[derive(Debug, Clone)]
 pub enum Picture {

@@ -16,7 +16,7 @@ pub(crate) struct Progress<'a> {
 impl<'a> Progress<'a> {
     pub(crate) fn new(tell: Tell<'a>) -> Self {
         let bar = ProgressBar::new(0);
-        if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos} s of {len} s  {msg}") {
+        if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos} of {len} {prefix}  {msg}") {
             bar.set_style(style);
         }
         bar.finish_and_clear();
@@ -29,9 +29,20 @@ impl<'a> Progress<'a> {
 
     /// Something begins that takes so long.
     pub(crate) fn begin(&self, lasts: Duration) {
+        self.begin_counting(lasts.as_secs(), "s");
+    }
+
+    /// Something begins of so many.
+    pub(crate) fn begin_counting(&self, length: u64, unit: &'static str) {
         self.bar.reset();
+        self.bar.set_prefix(unit);
         self.bar.set_message("");
-        self.bar.set_length(lasts.as_secs());
+        self.bar.set_length(length);
+    }
+
+    /// So many are done.
+    pub(crate) fn counted(&self, count: u64) {
+        self.bar.set_position(count);
     }
 
     /// How far it is, and how it goes.

@@ -1,12 +1,8 @@
 //! `soak`: a steady rate for long, with somebody who holds a transaction open and somebody who reads for long in
 //! between; what drifts meanwhile.
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use audit::SERVICES;
 use report::Span;
 use sqlx::{Connection, Executor, PgConnection};
 use tokio::time::sleep_until;
@@ -16,11 +12,10 @@ use crate::{
     figures::Figures,
     observe::{Plan, observe},
     options::{Load, time},
-    output::{Picture, Report, Run},
+    output::{Picture, Report, Run, drift},
     picture,
     stage::Stage,
     suite::Suite,
-    usage::Components,
 };
 
 /// What is asked of it.
@@ -65,9 +60,7 @@ pub(crate) async fn run(asked: &Soak, stage: &Stage<'_>) -> anyhow::Result<Repor
         figures.0.extend(sizes.0);
         report.runs.push(Run { name: plan.phases[phase].name.clone(), figures });
     }
-    if let (Some(first), Some(last)) = (report.runs.first(), report.runs.last()) {
-        report.runs.push(drift(&first.figures, &last.figures));
-    }
+    report.runs.extend(drift(&report.runs));
     let meddled = vec![span(&plan, HOLDER, "transaction held open"), span(&plan, READER, "snapshot held")];
     report.pictures = vec![Picture::Timeline(picture::timeline(&observed, meddled))];
     Ok(report)
@@ -86,17 +79,6 @@ fn span(plan: &Plan, slice: u32, label: &str) -> Span {
 fn plan(asked: &Soak) -> Plan {
     let phase = |name: String, lasts| Phase { name, lasts, rate: asked.load.rate };
     asked.load.plan((1..=SLICES).map(|it| phase(format!("slice {it}"), asked.duration / SLICES)))
-}
-
-/// What the last slice is, times the first.
-fn drift(first: &Figures, last: &Figures) -> Run {
-    let mut figures = Figures::default();
-    for figure in &first.0 {
-        if let Some(now) = last.get(&figure.name).filter(|_| figure.value > 0.0) {
-            figures.put(&figure.name, now / figure.value, &figure.unit);
-        }
-    }
-    Run { name: "last / first".to_owned(), figures }
 }
 
 /// Does something in a transaction of the order service's database and keeps that open for a slice.
@@ -122,25 +104,7 @@ async fn sizes(suite: &Suite, plan: &Plan, begun: Instant) -> anyhow::Result<Vec
     for phase in 1..plan.phases.len() {
         let middle = plan.begins(phase) + plan.phases[phase].lasts / 2;
         sleep_until((begun + middle).into()).await;
-        all.push(size(suite, suite.components()).await?);
+        all.push(suite.sizes().await?);
     }
     Ok(all)
-}
-
-async fn size(suite: &Suite, components: &Components) -> anyhow::Result<Figures> {
-    let (mut figures, mib) = (Figures::default(), f64::from(1 << 20));
-    figures.put_memory(components)?;
-    let mut tables: BTreeMap<String, f64> = BTreeMap::new();
-    for service in SERVICES {
-        let query = "select relname::text, pg_total_relation_size(relid) from pg_stat_user_tables";
-        let rows: Vec<(String, i64)> = sqlx::query_as(query).fetch_all(&suite.pools[service]).await?;
-        tables.extend(
-            rows.into_iter().map(|(table, bytes)| (format!("{service} {table}"), bytes as f64 / mib)),
-        );
-    }
-    // What does not fill a megabyte says nothing of bloat.
-    for (table, size) in tables.into_iter().filter(|it| it.1 >= 1.0) {
-        figures.put(format!("table {table}"), size, "MiB");
-    }
-    Ok(figures)
 }

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// How long nothing may get on before the books are looked at as they are.
-const PATIENCE: Duration = Duration::from_secs(300);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
 
 /// What a workload is run on.
 pub(crate) struct Stage<'a> {

@@ -2,6 +2,7 @@
 
 mod books;
 mod shelves;
+mod tables;
 
 use std::{
     collections::BTreeMap,
@@ -14,6 +15,8 @@ use std::{
 use anyhow::{Context, bail, ensure};
 use audit::SERVICES;
 use bus::topics;
+use events::Aggregate;
+use futures::future::try_join_all;
 use local::{Launch, Process};
 use nix::sys::signal::Signal;
 use sqlx::{AssertSqlSafe, Executor, PgPool, postgres::PgPoolOptions};
@@ -38,7 +41,8 @@ pub(crate) struct Suite {
     pub(crate) pools: BTreeMap<&'static str, PgPool>,
     http: reqwest::Client,
     components: Components,
-    running: BTreeMap<&'static str, Running>,
+    /// Of each name as many as there are to be.
+    running: BTreeMap<&'static str, Vec<Running>>,
 }
 
 struct Running {
@@ -87,21 +91,24 @@ impl Suite {
         let database = format!("{}_{service}", self.prefix);
         let create = AssertSqlSafe(format!("create database \"{database}\""));
         self.ground.admin.execute(create).await.context("creating a database")?;
-        let url = self.database_url(service);
         let pool = PgPoolOptions::new().max_connections(4).acquire_timeout(Duration::from_secs(30));
-        self.pools.insert(service, pool.connect_lazy(&url)?);
-        let usual = [
-            ("DATABASE_URL", url),
-            ("KAFKA_BOOTSTRAP_SERVERS", self.ground.kafka.bootstrap_servers()),
-            ("TOPIC_PREFIX", self.prefix.clone()),
-            ("PROVIDER_URL", format!("http://{}", self.at(PROVIDER)?)),
-            ("INSTANCE_ID", format!("{}-{service}", self.prefix)),
-            ("CARRIER_DELAY_MS", "0".to_owned()),
-        ];
-        let usual = usual.map(|(name, value)| (name.to_owned(), value)).into_iter();
-        self.launch(service, programs, usual.chain(variant.env.iter().cloned()).collect())
+        self.pools.insert(service, pool.connect_lazy(&self.database_url(service))?);
+        for number in 1..=variant.processes {
+            let usual = [
+                ("DATABASE_URL", self.database_url(service)),
+                ("KAFKA_BOOTSTRAP_SERVERS", self.ground.kafka.bootstrap_servers()),
+                ("TOPIC_PREFIX", self.prefix.clone()),
+                ("PROVIDER_URL", format!("http://{}", self.at(PROVIDER)?)),
+                ("INSTANCE_ID", format!("{}-{service}-{number}", self.prefix)),
+                ("CARRIER_DELAY_MS", "0".to_owned()),
+            ];
+            let usual = usual.map(|(name, value)| (name.to_owned(), value)).into_iter();
+            self.launch(service, programs, usual.chain(variant.env.iter().cloned()).collect())?;
+        }
+        Ok(())
     }
 
+    /// Starts one more process of that name.
     fn launch(
         &mut self,
         name: &'static str,
@@ -112,20 +119,22 @@ impl Suite {
         env.extend([("HTTP_ADDR".to_owned(), at.to_string()), ("RUST_LOG".to_owned(), "warn".to_owned())]);
         let file = programs.join(format!("waybill-{name}"));
         ensure!(file.is_file(), "{} is not built: cargo build --release --workspace --bins", file.display());
-        let launch = Launch { env, ..Launch::new(name, self.dir(), file) };
+        let dir = self.dir();
+        let of_the_name = self.running.entry(name).or_default();
+        let launch = Launch { env, ..Launch::new(format!("{name}-{}", of_the_name.len() + 1), dir, file) };
         let process = launch.start()?;
         self.components.add(name, process.pid(), true);
-        self.running.insert(name, Running { at, launch, process: Mutex::new(process) });
+        of_the_name.push(Running { at, launch, process: Mutex::new(process) });
         Ok(())
     }
 
-    fn running(&self, name: &str) -> anyhow::Result<&Running> {
-        self.running.get(name).with_context(|| format!("no process {name}"))
+    fn running(&self, name: &str) -> anyhow::Result<&[Running]> {
+        self.running.get(name).map(Vec::as_slice).with_context(|| format!("no process {name}"))
     }
 
-    /// Where a process listens.
+    /// Where a process listens: the first of that name.
     pub(crate) fn at(&self, name: &str) -> anyhow::Result<SocketAddr> {
-        Ok(self.running(name)?.at)
+        Ok(self.running(name)?.first().with_context(|| format!("no process {name}"))?.at)
     }
 
     /// The superuser's URL of a service's database.
@@ -134,17 +143,21 @@ impl Suite {
     }
 
     async fn ready(&self, name: &str) -> anyhow::Result<()> {
-        let (url, begun) = (format!("http://{}/readyz", self.at(name)?), Instant::now());
+        try_join_all(self.running(name)?.iter().map(|it| self.is_ready(it))).await.map(drop)
+    }
+
+    async fn is_ready(&self, it: &Running) -> anyhow::Result<()> {
+        let (url, begun) = (format!("http://{}/readyz", it.at), Instant::now());
         loop {
             let last = match self.http.get(&url).timeout(Duration::from_secs(3)).send().await {
                 Ok(answer) if answer.status() == 200 => return Ok(()),
                 Ok(answer) => answer.text().await.unwrap_or_default(),
                 Err(error) => error.to_string(),
             };
-            let it = self.running(name)?;
             if begun.elapsed() > READY || !it.process.lock().await.is_running() {
                 bail!(
-                    "{name} is not ready after {:.0?}: {last}; {}",
+                    "{} is not ready after {:.0?}: {last}; {}",
+                    it.launch.name,
                     begun.elapsed(),
                     it.launch.last_words()
                 );
@@ -153,27 +166,31 @@ impl Suite {
         }
     }
 
-    /// SIGTERM, and waits for the end.
+    /// SIGTERM to all of that name, and waits for their end.
     pub(crate) async fn stop(&self, name: &str) -> anyhow::Result<()> {
-        // What it has spent would be gone with it.
+        // What they have spent would be gone with them.
         self.components.usage()?;
-        self.running(name)?.process.lock().await.stop(Signal::SIGTERM, STOP).await
+        for it in self.running(name)? {
+            it.process.lock().await.stop(Signal::SIGTERM, STOP).await?;
+        }
+        Ok(())
     }
 
-    /// Starts what was stopped, at the same address, and waits until it is ready.
+    /// Starts what was stopped, at the same addresses, and waits until all are ready.
     pub(crate) async fn start_again(&self, name: &str) -> anyhow::Result<()> {
-        let it = self.running(name)?;
-        let process = it.launch.start()?;
-        self.components.add(it.launch.name.as_str(), process.pid(), true);
-        *it.process.lock().await = process;
+        for it in self.running(name)? {
+            let process = it.launch.start()?;
+            self.components.add(name, process.pid(), true);
+            *it.process.lock().await = process;
+        }
         self.ready(name).await
     }
 
     /// An error if a process has ended that nobody has stopped.
     pub(crate) async fn check(&self) -> anyhow::Result<()> {
-        for (name, it) in &self.running {
+        for it in self.running.values().flatten() {
             let runs = it.process.lock().await.is_running();
-            ensure!(runs, "{name} has ended by itself: {}", it.launch.last_words());
+            ensure!(runs, "{} has ended by itself: {}", it.launch.name, it.launch.last_words());
         }
         Ok(())
     }
@@ -183,9 +200,20 @@ impl Suite {
         &self.components
     }
 
+    /// Takes from the topics of orders what they hold, as their retention does with time. It is all read.
+    pub(crate) async fn expire(&self) -> anyhow::Result<()> {
+        for topic in self.ground.bus.topics(&format!("{}.", self.prefix)).await? {
+            // What is compacted keeps the last word on every product.
+            if topic.name != topics::name(&self.prefix, Aggregate::Product.name()) {
+                self.ground.bus.expire(&topic).await.with_context(|| format!("emptying {}", topic.name))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Stops all processes and deletes what they had.
     pub(crate) async fn clear(self) -> anyhow::Result<()> {
-        for it in self.running.values() {
+        for it in self.running.values().flatten() {
             it.process.lock().await.kill().await?;
         }
         let plan = topics::plan(&self.prefix, &SERVICES);

@@ -3,21 +3,25 @@
 use std::str::FromStr;
 
 /// What differs from the usual settings: `batch=1`, `workers=2+partitions=3`, `OUTBOX_LIMIT=1000`, `usual`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Variant {
     pub name: String,
     /// Of the topics that have more than one.
     pub partitions: Option<i32>,
+    /// Of each service. Orders are placed with the first, and events are shared by all.
+    pub processes: usize,
     /// Variables of all services.
     pub env: Vec<(String, String)>,
 }
 
-impl Variant {
+impl Default for Variant {
     /// Nothing differs.
-    pub fn usual() -> Self {
-        Self { name: "usual".to_owned(), ..Self::default() }
+    fn default() -> Self {
+        Self { name: "usual".to_owned(), partitions: None, processes: 1, env: Vec::new() }
     }
+}
 
+impl Variant {
     fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
         let variable = match name {
             "batch" => "BATCH_SIZE",
@@ -27,10 +31,18 @@ impl Variant {
                 self.partitions = Some(partitions.ok_or("expected 1 to 100 partitions")?);
                 return Ok(());
             }
+            "processes" => {
+                let processes = value.parse().ok().filter(|it| (1..=16).contains(it));
+                self.processes = processes.ok_or("expected 1 to 16 processes")?;
+                return Ok(());
+            }
             other if !other.is_empty() && other.chars().all(|it| it.is_ascii_uppercase() || it == '_') => {
                 other
             }
-            other => return Err(format!("no setting `{other}`: batch, workers, partitions, or a VARIABLE")),
+            other => {
+                let known = "batch, workers, partitions, processes, or a VARIABLE";
+                return Err(format!("no setting `{other}`: {known}"));
+            }
         };
         self.env.push((variable.to_owned(), value.to_owned()));
         Ok(())
@@ -57,11 +69,11 @@ mod tests {
 
     #[test]
     fn settings_have_names_of_ours_or_of_variables() {
-        let variant: Variant = "batch=1+partitions=3+OUTBOX_LIMIT=7".parse().expect("a variant");
+        let variant: Variant = "batch=1+partitions=3+processes=2+OUTBOX_LIMIT=7".parse().expect("a variant");
         let env = [("BATCH_SIZE", "1"), ("OUTBOX_LIMIT", "7")].map(|it| (it.0.to_owned(), it.1.to_owned()));
-        assert_eq!((variant.partitions, variant.env), (Some(3), env.to_vec()));
-        assert_eq!("usual".parse(), Ok(Variant::usual()));
-        for wrong in ["batch", "", "lot=1", "partitions=0", "batch=1+"] {
+        assert_eq!((variant.partitions, variant.processes, variant.env), (Some(3), 2, env.to_vec()));
+        assert_eq!("usual".parse(), Ok(Variant::default()));
+        for wrong in ["batch", "", "lot=1", "partitions=0", "processes=0", "batch=1+"] {
             assert!(wrong.parse::<Variant>().is_err(), "{wrong}");
         }
     }

@@ -111,6 +111,14 @@ impl Bus {
         }
     }
 
+    /// Takes all records from a topic that it holds now, as its retention would. (In memory all are kept.)
+    pub async fn expire(&self, topic: &TopicInfo) -> Result<(), Error> {
+        match self {
+            Self::Kafka(bus) => bus.expire(topic).await,
+            Self::Memory(_) => Ok(()),
+        }
+    }
+
     /// How many members `group` has.
     pub async fn members(&self, group: &str) -> Result<usize, Error> {
         match self {

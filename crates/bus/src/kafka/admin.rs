@@ -175,6 +175,15 @@ impl KafkaBus {
         Ok(())
     }
 
+    pub(crate) async fn expire(&self, topic: &TopicInfo) -> Result<(), Error> {
+        let mut ends = TopicPartitionList::new();
+        for it in &topic.partitions {
+            ends.add_partition_offset(&topic.name, it.id, Offset::Offset(it.high))?;
+        }
+        let done = self.admin.client().delete_records(&ends, &options()).await?;
+        done.elements().iter().try_for_each(|it| Ok(it.error()?))
+    }
+
     pub(crate) async fn members(&self, group: &str) -> Result<usize, Error> {
         let (group, admin) = (group.to_owned(), self.admin.clone());
         blocking(move || {

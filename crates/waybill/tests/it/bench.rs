@@ -80,6 +80,27 @@ fn a_suite_without_orders_is_measured() {
     assert_eq!(runs.last().expect("a total")["name"], "total", "{said}");
 }
 
+/// The copies are there, the books are in order with them, and an order goes its way beside them; by two processes of
+/// each service.
+#[test]
+fn a_suite_is_measured_beside_orders_of_the_past() {
+    let scratch = local::Scratch::new().expect("a directory");
+    let json = scratch.path().join("report.json");
+    let args = ["bench", "growth", "--rate", "20", "--orders", "1000,2000", "--with", "processes=2"];
+    let ended = run(waybill(&args)
+        .args(["--warm-up", "1s", "--duration", "3s", "--bound", "1m"])
+        .arg("--json")
+        .arg(&json));
+
+    let said = format!("{}{}", ended.out, ended.err);
+    let report: Value = serde_json::from_slice(&fs::read(json).expect("a report")).expect("JSON");
+    assert_eq!(report["failures"], Value::Array(vec![]), "{said}");
+    let names: Vec<_> = report["runs"].as_array().expect("runs").iter().map(|it| &it["name"]).collect();
+    assert_eq!(names, ["1000 orders", "2000 orders", "last / first"], "{said}");
+    let grown = report["runs"][2]["figures"]["table order order_event"]["value"].as_f64();
+    assert!(grown > Some(1.4), "twice as many orders: {said}");
+}
+
 #[test]
 fn what_cannot_be_measured_is_told_at_once() {
     for (args, told) in [
@@ -87,6 +108,7 @@ fn what_cannot_be_measured_is_told_at_once() {
         (&["bench", "saga", "--rate", "0"], "expected 0.1 to 100000"),
         (&["bench", "saga", "--duration", "5d"], "expected 10s, 500ms, 2m or 1h"),
         (&["bench", "saga", "--compare", "batch=1,lot=2"], "no setting `lot`"),
+        (&["bench", "growth", "--orders", "0"], "0 is not in"),
     ] {
         let said = run(&mut waybill(args));
         assert_eq!(said.code, Some(2), "{args:?}: {}{}", said.out, said.err);

@@ -1,0 +1,94 @@
+//! `growth`: the same rate on tables that hold ever more orders, and whether an order costs more there.
+
+mod copies;
+
+use std::time::{Duration, Instant};
+
+use anyhow::ensure;
+use clap::{builder::RangedU64ValueParser, value_parser};
+
+use self::copies::Copies;
+use crate::{
+    arrivals::Phase,
+    observe::{Observed, observe},
+    options::{Load, time},
+    output::{Report, Run, drift},
+    stage::{Given, PATIENCE, Stage},
+    suite::Suite,
+};
+
+/// What is asked of it.
+#[derive(clap::Args, Debug, Clone)]
+pub struct Growth {
+    #[command(flatten)]
+    pub load: Load,
+    /// How long is measured at each size.
+    #[arg(long, default_value = "60s", value_parser = time)]
+    pub duration: Duration,
+    /// How many orders there are when it is measured, rising.
+    #[arg(long, value_delimiter = ',', default_value = "10000,100000,1000000,5000000", value_parser = size())]
+    pub orders: Vec<u64>,
+}
+
+fn size() -> RangedU64ValueParser {
+    value_parser!(u64).range(1..=1_000_000_000)
+}
+
+/// Real orders, before all others: what is copied comes from among them.
+const FIRST: Duration = Duration::from_secs(10);
+
+pub(crate) async fn run(asked: &Growth, stage: &Stage<'_>) -> anyhow::Result<Report> {
+    let Some(most) = asked.orders.last().filter(|_| asked.orders.is_sorted()) else {
+        anyhow::bail!("the numbers of orders are to rise: {:?}", asked.orders)
+    };
+    let mut report = Report::new("growth")
+        .asked("rate", asked.load.rate)
+        .asked("duration", format!("{:?}", asked.duration))
+        .asked("warm-up", format!("{:?}", asked.load.warm_up));
+    let suite = stage.suite(&asked.load.with).await?;
+    let mut given = Given::default();
+    place(asked, FIRST, &suite, stage, &mut given).await?;
+    let mut copies = begin(&suite, stage, given, *most).await?;
+    for orders in &asked.orders {
+        let more = orders.saturating_sub(given.accepted);
+        stage.tell(&format!("{more} orders are put beside the {} that are there", given.accepted));
+        copies.add(&suite, more, stage.progress).await?;
+        given.accepted += more;
+        stage.ground.checkpoint().await?;
+        let observed = place(asked, asked.duration, &suite, stage, &mut given).await?;
+        let mut figures = observed.figures(1);
+        figures.0.extend(suite.sizes().await?.0);
+        let name = format!("{orders} orders");
+        report.overloads.extend(observed.overloads(1).into_iter().map(|it| format!("{name}, {it}")));
+        report.failures.extend(observed.losses());
+        report.runs.push(Run { name, figures });
+    }
+    report.picture_cpu("order");
+    report.runs.extend(drift(&report.runs));
+    report.failures.extend(stage.audited(suite, given).await?);
+    Ok(report)
+}
+
+/// Orders at the rate, to their end, after the warm-up.
+async fn place(
+    asked: &Growth,
+    lasts: Duration,
+    suite: &Suite,
+    stage: &Stage<'_>,
+    given: &mut Given,
+) -> anyhow::Result<Observed> {
+    let measured = Phase { name: "measured".to_owned(), lasts, rate: asked.load.rate };
+    let observed = observe(suite, asked.load.plan([measured]), Instant::now(), stage.progress).await?;
+    given.add(&observed);
+    Ok(observed)
+}
+
+/// The books are in order and everybody has read everything: now the topics forget, as they do with time, so that nobody
+/// misses on them what was never said of copies.
+async fn begin(suite: &Suite, stage: &Stage<'_>, given: Given, most: u64) -> anyhow::Result<Copies> {
+    let failures = suite.audit(given, PATIENCE).await?;
+    ensure!(failures.is_empty(), "before anything was copied: {failures:?}");
+    suite.expire().await?;
+    stage.tell("the topics have forgotten the first orders");
+    Copies::of_the_refused(suite, most).await
+}
