@@ -41,6 +41,7 @@ fn wrong_usage_is_2_and_says_what_is_wrong() {
     check(&[&discard[..], &["--all", "--reason", "x"]].concat(), 2, "unexpected argument '--all'");
     check(&["dead-letters", "list", "--service", "psp"], 2, "order, inventory, payment, shipping");
     check(&["dead-letters", "list", "--status", "gone"], 2, "poison, waiting");
+    check(&["audit", "--watch", "--every", "0s"], 2, "expected a pause of 1ms or more");
     check(&["dev", "--bus", "pigeon"], 2, "[possible values: kafka, memory]");
     check_with(&["up", "--native"], &[("KAFKA_PORT", "none")], 2, "--kafka-port");
     check_with(&["up"], &[("WAYBILL_RUNTIME", "podman")], 2, "native, compose");
