@@ -36,8 +36,14 @@ pub(crate) fn say_json(value: &impl Serialize) -> anyhow::Result<()> {
 }
 
 /// Before long work: that its reports can be written is known at once, and not after all is done.
-pub(crate) fn writable<'f>(files: impl IntoIterator<Item = &'f PathBuf>) -> Result<(), Misused> {
-    for file in files {
+pub(crate) fn writable(json: Option<&Path>, html: Option<&Path>) -> Result<(), Misused> {
+    if let (Some(json), Some(html)) = (json, html)
+        && location(json).is_some_and(|it| location(html) == Some(it))
+    {
+        let text = "--json and --html need a file each, and the second report would overwrite the first";
+        return Err(Misused(format!("{text}: {}", html.display())));
+    }
+    for file in [json, html].into_iter().flatten() {
         fs::write(file, "").map_err(|error| Misused(format!("writing {}: {error}", file.display())))?;
     }
     Ok(())
@@ -54,6 +60,14 @@ pub(crate) fn write(
 
 /// Lines about what has been done so far, each with the time since the beginning.
 pub(crate) struct Steps(Instant);
+/// Where a file is, or will be, however it is spelt; `None` where none can be.
+fn location(file: &Path) -> Option<PathBuf> {
+    fs::canonicalize(file).ok().or_else(|| {
+        let dir = std::path::absolute(file).ok()?.parent()?.canonicalize().ok()?;
+        Some(dir.join(file.file_name()?))
+    })
+}
+
 
 impl Steps {
     pub(crate) fn begin() -> Self {

@@ -74,6 +74,21 @@ fn a_report_that_cannot_be_written_is_2_at_once() {
 }
 
 #[test]
+fn two_reports_in_one_file_are_2_and_leave_it_alone() {
+    let scratch = local::Scratch::new().unwrap();
+    let (dir, file) = (scratch.path().to_str().unwrap(), scratch.path().join("report"));
+    let (name, spelt) = (format!("{dir}/report"), format!("{dir}/./report"));
+    for command in [&["chaos"][..], &["bench", "saga"]] {
+        let args = [command, &["--json", &name, "--html", &spelt]].concat();
+        check(&args, 2, "--json and --html need a file each");
+        assert!(!file.exists(), "{args:?}");
+    }
+    std::fs::write(&file, "an older report").unwrap();
+    check(&["bench", "saga", "--json", &name, "--html", &spelt], 2, "--json and --html need a file each");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "an older report");
+}
+
+#[test]
 fn nobody_there_is_3_in_one_line() {
     let port = local::free_port().unwrap();
     let url = format!("http://127.0.0.1:{port}");
