@@ -13,7 +13,7 @@ use tokio::time::sleep;
 use crate::{
     client::{BaseUrl, Client},
     exit::{Unclean, Unseen},
-    output::say_json,
+    output::{say_json, told},
     signals::Stops,
 };
 
@@ -142,7 +142,7 @@ pub(crate) async fn run(audit: Audit) -> anyhow::Result<()> {
             return ended;
         }
         if let Err(error) = &ended {
-            eprintln!("waybill: {error:#}");
+            eprintln!("waybill: {}", told(error));
         }
         last = ended;
         tokio::select! {

@@ -35,6 +35,17 @@ pub(crate) fn say_json(value: &impl Serialize) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// An error with its causes, each once: there are libraries that put the cause's text into their own.
+pub(crate) fn told(error: &anyhow::Error) -> String {
+    let mut told: Vec<String> = Vec::new();
+    for text in error.chain().map(ToString::to_string) {
+        if told.last().is_none_or(|it| !it.ends_with(&text)) {
+            told.push(text);
+        }
+    }
+    told.join(": ")
+}
+
 /// Before long work: that its reports can be written is known at once, and not after all is done.
 pub(crate) fn writable(json: Option<&Path>, html: Option<&Path>) -> Result<(), Misused> {
     if let (Some(json), Some(html)) = (json, html)
@@ -49,6 +60,14 @@ pub(crate) fn writable(json: Option<&Path>, html: Option<&Path>) -> Result<(), M
     Ok(())
 }
 
+/// Where a file is, or will be, however it is spelt; `None` where none can be.
+fn location(file: &Path) -> Option<PathBuf> {
+    fs::canonicalize(file).ok().or_else(|| {
+        let dir = std::path::absolute(file).ok()?.parent()?.canonicalize().ok()?;
+        Some(dir.join(file.file_name()?))
+    })
+}
+
 /// A report, where one is wanted.
 pub(crate) fn write(
     file: Option<&Path>,
@@ -60,14 +79,6 @@ pub(crate) fn write(
 
 /// Lines about what has been done so far, each with the time since the beginning.
 pub(crate) struct Steps(Instant);
-/// Where a file is, or will be, however it is spelt; `None` where none can be.
-fn location(file: &Path) -> Option<PathBuf> {
-    fs::canonicalize(file).ok().or_else(|| {
-        let dir = std::path::absolute(file).ok()?.parent()?.canonicalize().ok()?;
-        Some(dir.join(file.file_name()?))
-    })
-}
-
 
 impl Steps {
     pub(crate) fn begin() -> Self {
@@ -93,5 +104,20 @@ pub(crate) fn table(rows: &[Vec<String>]) {
     for row in rows {
         let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
         say!("{}", cells.collect::<Vec<_>>().join("  ").trim_end());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Error, ErrorKind};
+
+    use super::*;
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let refused = || sqlx::Error::Io(Error::from(ErrorKind::ConnectionRefused));
+        let error = anyhow::Error::new(refused()).context("looking").context("auditing");
+        assert!(format!("{error:#}").matches("connection refused").count() == 2, "there is nothing to mend");
+        assert_eq!(told(&error), "auditing: looking: error communicating with database: connection refused");
     }
 }
