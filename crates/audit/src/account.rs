@@ -84,15 +84,15 @@ pub async fn account(sources: &Sources, order: Uuid) -> anyhow::Result<Account> 
     let query = "select status, reference, exists (select from engine.effect where key = $2) as asks
         from payment where order_id = $1";
     let row = sqlx::query(query).bind(order).bind(order.to_string());
-    let row =
-        answered(row.fetch_optional(sources.database("payment")?)).await.context("looking at the payment")?;
+    let pool = sources.database("payment")?;
+    let row = answered(pool, row.fetch_optional(pool)).await.context("looking at the payment")?;
     let payment = row.map(|it| {
         let holds = Holds::of(Paying::parse(it.try_get("status")?)?, it.try_get("asks")?);
         anyhow::Ok(Payment { holds, reference: it.try_get("reference")? })
     });
     let row = sqlx::query("select status, cancelling from order_view where order_id = $1").bind(order);
-    let row =
-        answered(row.fetch_optional(sources.database("order")?)).await.context("looking at the order")?;
+    let pool = sources.database("order")?;
+    let row = answered(pool, row.fetch_optional(pool)).await.context("looking at the order")?;
     let standing = row.map(|it| {
         let status: &str = it.try_get("status")?;
         let status =
@@ -100,18 +100,18 @@ pub async fn account(sources: &Sources, order: Uuid) -> anyhow::Result<Account> 
         anyhow::Ok(Standing { status, cancelling: it.try_get("cancelling")? })
     });
     let reserved = sqlx::query_scalar("select exists (select from reservation where order_id = $1)");
-    let reserved = answered(reserved.bind(order).fetch_one(sources.database("inventory")?))
-        .await
-        .context("looking at the reservation")?;
+    let pool = sources.database("inventory")?;
+    let reserved = answered(pool, reserved.bind(order).fetch_one(pool)).await;
+    let reserved = reserved.context("looking at the reservation")?;
     let parcel = parcel(sources, order).await?;
     Ok(Account { order: standing.transpose()?, payment: payment.transpose()?, intents, reserved, parcel })
 }
 
 async fn parcel(sources: &Sources, order: Uuid) -> anyhow::Result<Option<Parcel>> {
     let status = sqlx::query_scalar("select status from shipment where order_id = $1").bind(order);
-    let status: Option<String> = answered(status.fetch_optional(sources.database("shipping")?))
-        .await
-        .context("looking at the shipment")?;
+    let pool = sources.database("shipping")?;
+    let status = answered(pool, status.fetch_optional(pool)).await;
+    let status: Option<String> = status.context("looking at the shipment")?;
     let of = |it: String| match Moving::parse(&it)? {
         Moving::Dispatched | Moving::Delivered => anyhow::Ok(Parcel::Left),
         _ => Ok(Parcel::Here),

@@ -24,7 +24,7 @@ pub(crate) async fn find(sources: &Sources, verdicts: &mut Verdicts) -> anyhow::
             parked(pool, service, verdicts).await?;
             redriven(pool, service, verdicts).await
         };
-        answered(found).await.with_context(|| format!("looking at the engine of {service}"))?;
+        answered(pool, found).await.with_context(|| format!("looking at the engine of {service}"))?;
     }
     Ok(())
 }

@@ -71,11 +71,13 @@ impl Look {
     ) -> anyhow::Result<Self> {
         let mut look = Self::default();
         look.order(sources, wanted, verdicts).await.context("looking at the order service's database")?;
-        answered(look.shipping(sources, wanted))
+        answered(sources.database("shipping")?, look.shipping(sources, wanted))
             .await
             .context("looking at the shipping service's database")?;
-        answered(look.payment(sources, wanted)).await.context("looking at the payment service's database")?;
-        answered(look.inventory(sources, wanted, verdicts))
+        answered(sources.database("payment")?, look.payment(sources, wanted))
+            .await
+            .context("looking at the payment service's database")?;
+        answered(sources.database("inventory")?, look.inventory(sources, wanted, verdicts))
             .await
             .context("looking at the inventory service's database")?;
         ledger::read(sources, wanted, &mut look.orders, verdicts).await?;
@@ -93,7 +95,8 @@ impl Look {
         verdicts: &mut Verdicts,
     ) -> anyhow::Result<()> {
         let pool = sources.database("order")?;
-        self.as_of = Some(answered(sqlx::query_scalar("select clock_timestamp()").fetch_one(pool)).await?);
+        let clock = sqlx::query_scalar("select clock_timestamp()").fetch_one(pool);
+        self.as_of = Some(answered(pool, clock).await?);
         match wanted {
             None => {
                 let mut from = Some(Uuid::nil());
@@ -101,7 +104,7 @@ impl Look {
                     let page = async {
                         fold::page(&mut snapshot(pool).await?, first, &mut self.orders, verdicts).await
                     };
-                    from = answered(page).await?;
+                    from = answered(pool, page).await?;
                 }
                 verdicts.check(Law::Fold, self.orders.len() as u64);
             }
@@ -114,11 +117,11 @@ impl Look {
                         fold::some(&mut tx, ids, &mut self.orders, verdicts).await?;
                         self.engine(&mut tx, Some(ids)).await
                     };
-                    answered(some).await?;
+                    answered(pool, some).await?;
                 }
             }
         }
-        answered(async {
+        answered(pool, async {
             let mut tx = snapshot(pool).await?;
             self.prices = stock::prices(&mut tx).await?;
             // After the counters: what one of them counts and is no more in the outbox, the log has.

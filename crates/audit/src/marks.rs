@@ -32,7 +32,8 @@ type Left = (i64, Option<i64>);
 
 async fn left(sources: &Sources, service: &str, mark: i64) -> anyhow::Result<Left> {
     let query = "select count(*), min(outbox_id) from engine.outbox where outbox_id <= $1";
-    let left = answered(sqlx::query_as(query).bind(mark).fetch_one(sources.database(service)?)).await;
+    let pool = sources.database(service)?;
+    let left = answered(pool, sqlx::query_as(query).bind(mark).fetch_one(pool)).await;
     left.with_context(|| format!("looking at the outbox of {service}"))
 }
 
@@ -40,7 +41,8 @@ async fn published(sources: &Sources, patience: Duration) -> anyhow::Result<Vec<
     let mut marks = BTreeMap::new();
     for service in SERVICES {
         let highest = "select coalesce(max(outbox_id), 0) from engine.outbox";
-        let mark = answered(sqlx::query_scalar(highest).fetch_one(sources.database(service)?)).await;
+        let pool = sources.database(service)?;
+        let mark = answered(pool, sqlx::query_scalar(highest).fetch_one(pool)).await;
         let mark: i64 = mark.with_context(|| format!("looking at the outbox of {service}"))?;
         marks.insert(service, (mark, left(sources, service, mark).await?));
     }

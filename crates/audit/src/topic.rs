@@ -162,7 +162,8 @@ async fn later<'k>(
     };
     let query = sqlx::query(query);
     let query = if aggregate == Aggregate::Product { query.bind(skus) } else { query.bind(orders) };
-    let rows = answered(query.fetch_all(sources.database(service(aggregate))?)).await?;
+    let pool = sources.database(service(aggregate))?;
+    let rows = answered(pool, query.fetch_all(pool)).await?;
     let mut later = BTreeMap::new();
     for row in rows {
         if let Some(key) = Key::parse(aggregate, row.try_get(0)?) {

@@ -149,12 +149,13 @@ fn prices(first: &Look, second: &Look, passed: bool, verdicts: &mut Verdicts) {
 /// Adds to each violation of an order what has happened to it.
 pub(crate) async fn name_events(sources: &Sources, verdicts: &mut Verdicts) -> anyhow::Result<()> {
     let query = "select version, type, event_id from order_event where order_id = $1 order by version";
+    let pool = sources.database("order")?;
     for violation in &mut verdicts.violations {
         let Some(id) = violation.order_id else { continue };
         if !violation.events.is_empty() {
             continue;
         }
-        let rows = answered(sqlx::query(query).bind(id).fetch_all(sources.database("order")?)).await;
+        let rows = answered(pool, sqlx::query(query).bind(id).fetch_all(pool)).await;
         for row in rows.context("looking at the order service's events")? {
             let (version, name, event): (i64, &str, Uuid) =
                 (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);

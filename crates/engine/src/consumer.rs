@@ -207,8 +207,9 @@ impl<D: Decider> Worker<D> {
     }
 }
 
-/// Reads a record; `None` is for an event that the decider does not handle, told by its type alone.
-pub(crate) fn read<D: Decider>(decider: &D, record: &Received) -> Result<Option<(D::Input, Cause)>, Poison> {
+/// Reads a record as every consumer does; `None` is for an event that the decider does not handle, told by its type
+/// alone. Pure.
+pub fn read<D: Decider>(decider: &D, record: &Received) -> Result<Option<(D::Input, Cause)>, Poison> {
     let malformed = |error: Malformed| Poison::new("malformed", error);
     let envelope = Envelope::open(record).map_err(malformed)?;
     let ce_type = envelope.event_type().map_err(malformed)?.to_owned();

@@ -23,11 +23,11 @@ pub(crate) use self::{
     rerun::{Fate, Rerun, Reruns, Settled, read, settle},
 };
 
-/// Why a message is poison.
+/// Why a message is poison: of which kind, and what exactly is wrong with it.
 #[derive(Debug, Clone)]
-pub(crate) struct Poison {
-    pub(crate) cause: &'static str,
-    pub(crate) error: String,
+pub struct Poison {
+    pub cause: &'static str,
+    pub error: String,
 }
 
 impl Poison {

@@ -36,8 +36,9 @@ mod unit;
 mod vacuum;
 
 pub use command::{Commands, Rejected};
+pub use consumer::read;
 pub use database::{connect_options, is_answering, migrate, wait_for};
-pub use dead_letter::{Action, By, Bytes, DeadLetter, Status, Wanted};
+pub use dead_letter::{Action, By, Bytes, DeadLetter, Poison, Status, Wanted};
 pub use deadline::Deadline;
 pub use decider::{Arrival, Cause, Decided, Decider, Decision, Declined, Publication, Recorded};
 pub use effect::{Effect, NoOutside, Outside, Unanswered};

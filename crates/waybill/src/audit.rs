@@ -13,7 +13,7 @@ use tokio::time::sleep;
 use crate::{
     client::{BaseUrl, Client},
     exit::{Unclean, Unseen},
-    output::say_json,
+    output::{say_json, told},
     signals::Stops,
 };
 
@@ -32,7 +32,7 @@ pub(crate) struct Audit {
     #[arg(long)]
     watch: bool,
     /// The pause between two looks: `10s`, `500ms`, `2m`.
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = time, requires = "watch")]
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = pause, requires = "watch")]
     every: Duration,
     /// How long what is committed may take to be published, and then to be read, before that is a finding.
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time)]
@@ -100,6 +100,12 @@ pub(crate) fn time(text: &str) -> Result<Duration, String> {
     number.checked_mul(seconds).map(Duration::from_secs).ok_or_else(wrong)
 }
 
+/// Without a pause the databases would be looked at all the time.
+fn pause(text: &str) -> Result<Duration, String> {
+    let given = time(text)?;
+    (!given.is_zero()).then_some(given).ok_or_else(|| "expected a pause of 1ms or more".into())
+}
+
 impl Places {
     pub(crate) fn provider(&self) -> &BaseUrl {
         &self.psp_url
@@ -136,7 +142,7 @@ pub(crate) async fn run(audit: Audit) -> anyhow::Result<()> {
             return ended;
         }
         if let Err(error) = &ended {
-            eprintln!("waybill: {error:#}");
+            eprintln!("waybill: {}", told(error));
         }
         last = ended;
         tokio::select! {
@@ -190,5 +196,11 @@ mod tests {
         assert_eq!(time("7"), Ok(Duration::from_secs(7)));
         assert_eq!(time("1h"), Ok(Duration::from_secs(3_600)));
         assert!(["", "s", "-1s", "1d", "400000000000000000m"].iter().all(|it| time(it).is_err()));
+    }
+
+    #[test]
+    fn a_pause_takes_time() {
+        assert_eq!(pause("1ms"), Ok(Duration::from_millis(1)));
+        assert!(["0", "0s", "0ms", "0h", "1d"].iter().all(|it| pause(it).is_err()));
     }
 }

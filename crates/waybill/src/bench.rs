@@ -14,7 +14,7 @@ use crate::{
 
 pub(crate) async fn run(bench: Bench) -> anyhow::Result<()> {
     let files = bench.workload.files();
-    writable(files.json.iter().chain(&files.html))?;
+    writable(files.json.as_deref(), files.html.as_deref())?;
     let program = env::current_exe().context("finding this program")?;
     let programs = program.parent().context("this program has no directory")?.to_owned();
     let (mut stops, steps) = (Stops::new()?, Steps::begin());

@@ -80,7 +80,7 @@ async fn strike(chaos: &Chaos) -> anyhow::Result<()> {
     let mut faults: Selection = chaos.faults.parse().map_err(|it: anyhow::Error| Misused(it.to_string()))?;
     let steps = Steps::begin();
     let left_out = chaos::possible(&mut faults).map_err(|it| Misused(it.to_string()))?;
-    writable(chaos.json.iter().chain(&chaos.html))?;
+    writable(chaos.json.as_deref(), chaos.html.as_deref())?;
     for (name, why) in &left_out {
         steps.done("left out", format_args!("{name}: {why}"));
     }
@@ -164,7 +164,7 @@ async fn hunt(chaos: &Chaos, names: &str) -> anyhow::Result<()> {
         return Err(Misused(format!("no mutant `{wrong}`; known are all, {}", known.join(", "))).into());
     }
     chaos::check_breakable()?;
-    writable(chaos.json.iter().chain(&chaos.html))?;
+    writable(chaos.json.as_deref(), chaos.html.as_deref())?;
     let steps = Steps::begin();
     let ground = Arc::new(Ground::lay(false).await?);
     let (mut all, mut wrong): (Vec<Caught>, usize) = (Vec::new(), 0);

@@ -6,7 +6,8 @@ use clap::{Parser, Subcommand};
 use tokio::runtime::Runtime;
 
 use crate::{
-    audit, bench, chaos, dead_letters, dev, down, exit, health, orders, products, repair, topics, up,
+    audit, bench, chaos, dead_letters, dev, down, exit, health, orders, output::told, products, repair,
+    topics, up,
 };
 
 /// The operator's command line of Waybill.
@@ -45,7 +46,7 @@ const BLOCKING_STOP: Duration = Duration::from_millis(500);
 pub(crate) fn main() -> ExitCode {
     let outcome = start(Cli::parse().command);
     if let Err(error) = &outcome {
-        eprintln!("waybill: {error:#}");
+        eprintln!("waybill: {}", told(error));
     }
     exit::code(&outcome)
 }

@@ -10,6 +10,8 @@
 
 use std::process::ExitCode;
 
+use crate::output::told;
+
 /// The command line, or a variable, is wrong in a way that the parser of arguments does not see.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -34,7 +36,7 @@ pub(crate) struct Unclean {
 
 /// An audit could not see everything, whoever did not answer: nothing is said of the laws.
 #[derive(Debug, thiserror::Error)]
-#[error("could not look: {0:#}")]
+#[error("could not look: {}", told(.0))]
 pub(crate) struct Unseen(pub(crate) anyhow::Error);
 
 /// What was measured is an overload.

@@ -35,12 +35,37 @@ pub(crate) fn say_json(value: &impl Serialize) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// An error with its causes, each once: there are libraries that put the cause's text into their own.
+pub(crate) fn told(error: &anyhow::Error) -> String {
+    let mut told: Vec<String> = Vec::new();
+    for text in error.chain().map(ToString::to_string) {
+        if told.last().is_none_or(|it| !it.ends_with(&text)) {
+            told.push(text);
+        }
+    }
+    told.join(": ")
+}
+
 /// Before long work: that its reports can be written is known at once, and not after all is done.
-pub(crate) fn writable<'f>(files: impl IntoIterator<Item = &'f PathBuf>) -> Result<(), Misused> {
-    for file in files {
+pub(crate) fn writable(json: Option<&Path>, html: Option<&Path>) -> Result<(), Misused> {
+    if let (Some(json), Some(html)) = (json, html)
+        && location(json).is_some_and(|it| location(html) == Some(it))
+    {
+        let text = "--json and --html need a file each, and the second report would overwrite the first";
+        return Err(Misused(format!("{text}: {}", html.display())));
+    }
+    for file in [json, html].into_iter().flatten() {
         fs::write(file, "").map_err(|error| Misused(format!("writing {}: {error}", file.display())))?;
     }
     Ok(())
+}
+
+/// Where a file is, or will be, however it is spelt; `None` where none can be.
+fn location(file: &Path) -> Option<PathBuf> {
+    fs::canonicalize(file).ok().or_else(|| {
+        let dir = std::path::absolute(file).ok()?.parent()?.canonicalize().ok()?;
+        Some(dir.join(file.file_name()?))
+    })
 }
 
 /// A report, where one is wanted.
@@ -79,5 +104,20 @@ pub(crate) fn table(rows: &[Vec<String>]) {
     for row in rows {
         let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
         say!("{}", cells.collect::<Vec<_>>().join("  ").trim_end());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Error, ErrorKind};
+
+    use super::*;
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let refused = || sqlx::Error::Io(Error::from(ErrorKind::ConnectionRefused));
+        let error = anyhow::Error::new(refused()).context("looking").context("auditing");
+        assert!(format!("{error:#}").matches("connection refused").count() == 2, "there is nothing to mend");
+        assert_eq!(told(&error), "auditing: looking: error communicating with database: connection refused");
     }
 }

@@ -2,9 +2,9 @@
 
 use std::{
     env,
-    fs::{self, File, TryLockError},
-    io::Write,
-    os::unix::fs::OpenOptionsExt,
+    fs::{self, File, Metadata, TryLockError},
+    io::{ErrorKind, Write},
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -32,8 +32,40 @@ pub(crate) struct Place {
     pub(crate) env: PathBuf,
 }
 
-/// Held while a suite is started or stopped: one at a time.
-pub(crate) struct Turn(#[expect(dead_code, reason = "dropping it lets the next one go on")] File);
+/// Held while a suite is started or stopped: one at a time. Dropped, it lets the next one go on, and where there is
+/// nothing but its lock by then it leaves nothing behind: a start that was refused, or a name that nobody has, is no
+/// suite.
+pub(crate) struct Turn {
+    /// [`Place::files`], with the lock in it.
+    files: PathBuf,
+    lock: File,
+}
+
+impl Turn {
+    /// Whether what is locked is what others find there: a lock that was deleted between its opening and its locking
+    /// keeps nobody out.
+    fn is_valid(&self) -> bool {
+        let identity = |it: std::io::Result<Metadata>| it.ok().map(|it| (it.dev(), it.ino()));
+        let there = identity(fs::metadata(self.files.join("lock")));
+        there.is_some() && there == identity(self.lock.metadata())
+    }
+
+    /// Deletes the lock and its directory if nothing else is in there.
+    fn clear(&self) -> std::io::Result<()> {
+        if self.is_valid() && fs::read_dir(&self.files)?.count() == 1 {
+            fs::remove_file(self.files.join("lock"))?;
+            fs::remove_dir(&self.files)?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        // What cannot be deleted is in nobody's way.
+        let _ = self.clear();
+    }
+}
 
 impl Place {
     /// `target/up`, with its data below [`local::home`]; a suite with a name of its own has `target/up-<name>`.
@@ -48,18 +80,37 @@ impl Place {
 
     /// Waits for another `up` or `down` of the same suite.
     pub(crate) async fn turn(&self) -> anyhow::Result<Turn> {
-        fs::create_dir_all(&self.files).with_context(|| format!("creating {}", self.files.display()))?;
-        let file = File::create(self.files.join("lock"))?;
         let mut told = false;
         loop {
-            match file.try_lock() {
-                Ok(()) => return Ok(Turn(file)),
-                Err(TryLockError::Error(error)) => return Err(error).context("locking"),
-                Err(TryLockError::WouldBlock) if told => {}
-                Err(TryLockError::WouldBlock) => say!("waiting for another `waybill up` or `down` to finish"),
+            let lock = self.lock()?;
+            loop {
+                match lock.try_lock() {
+                    Ok(()) => break,
+                    Err(TryLockError::Error(error)) => return Err(error).context("locking"),
+                    Err(TryLockError::WouldBlock) if told => {}
+                    Err(TryLockError::WouldBlock) => {
+                        say!("waiting for another `waybill up` or `down` to finish");
+                    }
+                }
+                told = true;
+                tokio::time::sleep(Duration::from_millis(100)).await;
             }
-            told = true;
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            let turn = Turn { files: self.files.clone(), lock };
+            if turn.is_valid() {
+                return Ok(turn);
+            }
+        }
+    }
+
+    /// What is locked while it is somebody's turn.
+    fn lock(&self) -> anyhow::Result<File> {
+        loop {
+            fs::create_dir_all(&self.files).with_context(|| format!("creating {}", self.files.display()))?;
+            match File::create(self.files.join("lock")) {
+                // The directory has just gone with the end of another's turn.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                lock => return lock.with_context(|| format!("creating a lock in {}", self.files.display())),
+            }
         }
     }
 
@@ -136,7 +187,7 @@ impl Place {
 
 fn gone(path: &Path, removed: std::io::Result<()>) -> anyhow::Result<()> {
     match removed {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
             Err(error).with_context(|| format!("deleting {}", path.display()))
         }
         _ => Ok(()),
@@ -147,4 +198,64 @@ fn gone(path: &Path, removed: std::io::Result<()>) -> anyhow::Result<()> {
 pub(crate) fn shown(path: &Path) -> String {
     let here = env::current_dir().unwrap_or_default();
     path.strip_prefix(here).unwrap_or(path).display().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::timeout;
+
+    use super::*;
+
+    fn place(scratch: &local::Scratch) -> Place {
+        let dir = scratch.path();
+        Place { files: dir.join("up-x"), data: dir.join("data"), env: dir.join("up-x.env") }
+    }
+
+    #[tokio::test]
+    async fn a_turn_in_which_nothing_was_started_leaves_nothing() {
+        let scratch = local::Scratch::new().unwrap();
+        let place = place(&scratch);
+
+        let turn = place.turn().await.unwrap();
+        assert!(timeout(Duration::from_millis(50), place.turn()).await.is_err(), "one at a time");
+        assert!(place.files.join("lock").exists(), "who has waited in vain deletes nothing");
+        drop(turn);
+        assert!(!place.files.exists());
+
+        let turn = place.turn().await.unwrap();
+        fs::write(place.files.join("order.log"), "").unwrap();
+        drop(turn);
+        assert!(place.files.join("lock").exists(), "a suite's lock stays with its files");
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_a_lock_that_is_deleted_takes_the_next_one() {
+        let scratch = local::Scratch::new().unwrap();
+        let place = place(&scratch);
+        let first = place.turn().await.unwrap();
+        let waiting = tokio::spawn({
+            let place = place.clone();
+            async move { place.turn().await.unwrap() }
+        });
+        tokio::time::sleep(Duration::from_millis(20)).await;
+
+        drop(first);
+        let second = waiting.await.unwrap();
+
+        assert!(second.is_valid(), "what it has locked keeps others out");
+        assert!(timeout(Duration::from_millis(50), place.turn()).await.is_err(), "one at a time");
+    }
+
+    #[tokio::test]
+    async fn a_lock_is_its_owners_to_delete() {
+        let scratch = local::Scratch::new().unwrap();
+        let place = place(&scratch);
+        let first = place.turn().await.unwrap();
+        place.purge().unwrap();
+        let second = place.turn().await.unwrap();
+
+        drop(first);
+
+        assert!(second.is_valid());
+    }
 }

@@ -89,9 +89,9 @@ pub(super) async fn repaired(sources: &Sources, entries: &[Entry<'_>]) -> anyhow
     let mut back: BTreeSet<String> = back.map(|it| it.id.clone()).collect();
     let ids: Vec<&String> = back.iter().collect();
     let own = sqlx::query_scalar("select reference from payment where reference = any($1)").bind(ids);
-    let own: Vec<String> = answered(own.fetch_all(sources.database("payment")?))
-        .await
-        .context("asking which payments are payment's own")?;
+    let pool = sources.database("payment")?;
+    let own = answered(pool, own.fetch_all(pool)).await;
+    let own: Vec<String> = own.context("asking which payments are payment's own")?;
     back.retain(|it| !own.contains(it));
     Ok(back)
 }

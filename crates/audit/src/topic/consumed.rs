@@ -63,7 +63,8 @@ impl ReadPast {
                 .filter(|it| is_past(offsets, it))
                 .filter_map(|it| taken(service, it))
                 .collect();
-            let (missing, forgotten) = answered(missing(sources.database(service)?, service, &taken))
+            let pool = sources.database(service)?;
+            let (missing, forgotten) = answered(pool, missing(pool, service, &taken))
                 .await
                 .with_context(|| format!("looking at the inbox of {service}"))?;
             verdicts.check(Law::Consumed, taken.len() as u64 - forgotten);

@@ -1,5 +1,6 @@
 //! Scenarios over the whole suite.
 
+mod allocations;
 mod audit;
 mod cost;
 mod crashes;

@@ -120,5 +120,7 @@ fn a_taken_port_is_named_with_its_variable_and_leaves_nothing() {
     let expected =
         format!("waybill: port {port} on 127.0.0.1 is taken: stop what listens there, or set {variable}");
     assert!(said.code == Some(1) && said.err.starts_with(&expected), "{}", said.err);
+    assert!(!suite.files().exists(), "nothing was started");
     assert_eq!(done(&mut suite.command(&["down"])), "nothing is up\n");
+    assert!(!suite.files().exists(), "nothing was there to stop");
 }

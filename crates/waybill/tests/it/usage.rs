@@ -41,6 +41,7 @@ fn wrong_usage_is_2_and_says_what_is_wrong() {
     check(&[&discard[..], &["--all", "--reason", "x"]].concat(), 2, "unexpected argument '--all'");
     check(&["dead-letters", "list", "--service", "psp"], 2, "order, inventory, payment, shipping");
     check(&["dead-letters", "list", "--status", "gone"], 2, "poison, waiting");
+    check(&["audit", "--watch", "--every", "0s"], 2, "expected a pause of 1ms or more");
     check(&["dev", "--bus", "pigeon"], 2, "[possible values: kafka, memory]");
     check_with(&["up", "--native"], &[("KAFKA_PORT", "none")], 2, "--kafka-port");
     check_with(&["up"], &[("WAYBILL_RUNTIME", "podman")], 2, "native, compose");
@@ -70,6 +71,21 @@ fn a_report_that_cannot_be_written_is_2_at_once() {
             check(&args, 2, "writing /dev/null/report: Not a directory");
         }
     }
+}
+
+#[test]
+fn two_reports_in_one_file_are_2_and_leave_it_alone() {
+    let scratch = local::Scratch::new().unwrap();
+    let (dir, file) = (scratch.path().to_str().unwrap(), scratch.path().join("report"));
+    let (name, spelt) = (format!("{dir}/report"), format!("{dir}/./report"));
+    for command in [&["chaos"][..], &["bench", "saga"]] {
+        let args = [command, &["--json", &name, "--html", &spelt]].concat();
+        check(&args, 2, "--json and --html need a file each");
+        assert!(!file.exists(), "{args:?}");
+    }
+    std::fs::write(&file, "an older report").unwrap();
+    check(&["bench", "saga", "--json", &name, "--html", &spelt], 2, "--json and --html need a file each");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "an older report");
 }
 
 #[test]
