@@ -34,6 +34,7 @@ mod shedding;
 mod trace;
 mod unit;
 mod vacuum;
+mod writes;
 
 pub use command::{Commands, Rejected};
 pub use database::{connect_options, is_answering, migrate, wait_for};
@@ -48,3 +49,4 @@ pub use mutant::{Mutant, check_environment};
 pub use redrive::{AutoRedrive, DeadLetters, RedriveError, Redriven, Which};
 pub use relay::Relay;
 pub use run::{Engine, Settings, Task};
+pub use writes::{Parameters, Writes};
