@@ -13,6 +13,7 @@ use crate::{
     decider::{Cause, Decider},
     trace,
     unit::Unit,
+    writes::Writes,
 };
 
 /// A change of the deadline `kind` of `key`: each key has at most one of a kind.
@@ -63,38 +64,35 @@ impl Changes {
         self.0.values().flatten().any(|it| it.seconds < LONGEST_SLEEP.as_secs_f64())
     }
 
-    pub(crate) async fn save(&self, tx: &mut PgConnection) -> sqlx::Result<()> {
+    pub(crate) fn save(&self, writes: &mut Writes) {
         let cleared: Vec<_> = self.0.iter().filter(|(_, set)| set.is_none()).map(|(id, _)| id).collect();
         if !cleared.is_empty() {
-            sqlx::query(
-                "delete from engine.deadline d using unnest($1::text[], $2::text[]) it (key, kind)
+            writes
+                .add(
+                    "delete from engine.deadline d using unnest($1::text[], $2::text[]) it (key, kind)
                  where d.key = it.key and d.kind = it.kind",
-            )
-            .bind(cleared.iter().map(|it| it.0.as_str()).collect::<Vec<_>>())
-            .bind(cleared.iter().map(|it| it.1).collect::<Vec<_>>())
-            .execute(&mut *tx)
-            .await?;
+                )
+                .bind(cleared.iter().map(|it| it.0.as_str()).collect::<Vec<_>>())
+                .bind(cleared.iter().map(|it| it.1).collect::<Vec<_>>());
         }
         let set: Vec<_> = self.0.iter().filter_map(|(id, set)| Some((id, set.as_ref()?))).collect();
         if !set.is_empty() {
-            sqlx::query(
-                "insert into engine.deadline (key, kind, due_at, correlation_id, traceparent)
+            writes
+                .add(
+                    "insert into engine.deadline (key, kind, due_at, correlation_id, traceparent)
                  select key, kind, clock_timestamp() + make_interval(secs => seconds), correlation, trace
                  from unnest($1::text[], $2::text[], $3::float8[], $4::uuid[], $5::text[])
                      it (key, kind, seconds, correlation, trace)
                  on conflict (key, kind) do update
                  set due_at = excluded.due_at, correlation_id = excluded.correlation_id,
                      traceparent = excluded.traceparent",
-            )
-            .bind(set.iter().map(|(id, _)| id.0.as_str()).collect::<Vec<_>>())
-            .bind(set.iter().map(|(id, _)| id.1).collect::<Vec<_>>())
-            .bind(set.iter().map(|(_, it)| it.seconds).collect::<Vec<_>>())
-            .bind(set.iter().map(|(_, it)| it.correlation_id).collect::<Vec<_>>())
-            .bind(set.iter().map(|(_, it)| it.traceparent.as_deref()).collect::<Vec<_>>())
-            .execute(tx)
-            .await?;
+                )
+                .bind(set.iter().map(|(id, _)| id.0.as_str()).collect::<Vec<_>>())
+                .bind(set.iter().map(|(id, _)| id.1).collect::<Vec<_>>())
+                .bind(set.iter().map(|(_, it)| it.seconds).collect::<Vec<_>>())
+                .bind(set.iter().map(|(_, it)| it.correlation_id).collect::<Vec<_>>())
+                .bind(set.iter().map(|(_, it)| it.traceparent.as_deref()).collect::<Vec<_>>());
         }
-        Ok(())
     }
 }
 

@@ -6,7 +6,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::{Deadline, Effect};
+use crate::{Deadline, Effect, Writes};
 
 /// A service's part: pure decisions over a world of aggregates that the engine has locked and loaded.
 ///
@@ -65,13 +65,8 @@ pub trait Decider: Send + Sync + 'static {
     /// What of `event` is for others to read, from the world after it was applied.
     fn publish(&self, world: &Self::World, event: &Self::Event) -> Option<Publication>;
 
-    /// Writes what changed.
-    fn save(
-        &self,
-        tx: &mut PgConnection,
-        world: &Self::World,
-        events: &[Recorded<Self::Event>],
-    ) -> impl Future<Output = sqlx::Result<()>> + Send;
+    /// Adds what changed to what the transaction writes: each row once, as it is after all events.
+    fn save(&self, writes: &mut Writes, world: &Self::World, events: &[Recorded<Self::Event>]);
 
     /// The world of a batch whose transaction has committed, for who keeps some of it at hand.
     fn committed(&self, _world: Self::World) {}

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 pub(crate) use self::worker::Worker;
-use crate::decider::Cause;
+use crate::{decider::Cause, writes::Writes};
 
 /// A call to the outside that a decision asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,11 +106,11 @@ impl Call {
 const LEASE: Duration = Duration::from_secs(30);
 
 /// Writes the calls down, leased to this process, which makes them after the commit.
-pub(crate) async fn save(tx: &mut PgConnection, calls: &[Call]) -> sqlx::Result<()> {
+pub(crate) fn save(writes: &mut Writes, calls: &[Call]) {
     if calls.is_empty() {
-        return Ok(());
+        return;
     }
-    sqlx::query(
+    writes.add(
         "insert into engine.effect (effect_id, key, request, due_at, attempt, correlation_id, traceparent)
          select id, key, request, clock_timestamp() + make_interval(secs => $1), 0, correlation, trace
          from unnest($2::uuid[], $3::text[], $4::text[], $5::uuid[], $6::text[])
@@ -121,10 +121,7 @@ pub(crate) async fn save(tx: &mut PgConnection, calls: &[Call]) -> sqlx::Result<
     .bind(calls.iter().map(|it| it.key.as_str()).collect::<Vec<_>>())
     .bind(calls.iter().map(|it| it.request.as_str()).collect::<Vec<_>>())
     .bind(calls.iter().map(|it| it.correlation_id).collect::<Vec<_>>())
-    .bind(calls.iter().map(|it| it.traceparent.as_deref()).collect::<Vec<_>>())
-    .execute(tx)
-    .await?;
-    Ok(())
+    .bind(calls.iter().map(|it| it.traceparent.as_deref()).collect::<Vec<_>>());
 }
 
 /// Takes the effects whose answers are about to be applied. One that is gone was answered before.

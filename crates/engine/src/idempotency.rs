@@ -4,6 +4,8 @@ use std::{collections::HashMap, time::Duration};
 
 use sqlx::{PgConnection, PgPool, Row};
 
+use crate::writes::Writes;
+
 /// A client's name for one piece of work, and a digest of what was asked under it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdempotencyKey {
@@ -31,22 +33,20 @@ pub(crate) async fn known(tx: &mut PgConnection, keys: &[&str]) -> sqlx::Result<
 }
 
 /// A key that another transaction used first is a unique violation: the batch is decided anew, and finds it.
-pub(crate) async fn save(tx: &mut PgConnection, used: &[(&IdempotencyKey, String)]) -> sqlx::Result<()> {
+pub(crate) fn save(writes: &mut Writes, used: &[(&IdempotencyKey, String)]) {
     if used.is_empty() {
-        return Ok(());
+        return;
     }
     let mut used: Vec<_> = used.iter().collect();
     used.sort_by_key(|(it, _)| &it.key);
-    sqlx::query(
-        "insert into engine.idempotency_key (idempotency_key, fingerprint, reply)
+    writes
+        .add(
+            "insert into engine.idempotency_key (idempotency_key, fingerprint, reply)
          select * from unnest($1::text[], $2::bytea[], $3::text[])",
-    )
-    .bind(used.iter().map(|(it, _)| it.key.as_str()).collect::<Vec<_>>())
-    .bind(used.iter().map(|(it, _)| it.fingerprint.as_slice()).collect::<Vec<_>>())
-    .bind(used.iter().map(|(_, reply)| reply.as_str()).collect::<Vec<_>>())
-    .execute(tx)
-    .await?;
-    Ok(())
+        )
+        .bind(used.iter().map(|(it, _)| it.key.as_str()).collect::<Vec<_>>())
+        .bind(used.iter().map(|(it, _)| it.fingerprint.as_slice()).collect::<Vec<_>>())
+        .bind(used.iter().map(|(_, reply)| reply.as_str()).collect::<Vec<_>>());
 }
 
 /// Forgets up to `limit` keys that are older than `ttl`; returns how many.

@@ -34,6 +34,7 @@ mod shedding;
 mod trace;
 mod unit;
 mod vacuum;
+mod writes;
 
 pub use command::{Commands, Rejected};
 pub use consumer::read;
@@ -49,3 +50,4 @@ pub use mutant::{Mutant, check_environment};
 pub use redrive::{AutoRedrive, DeadLetters, RedriveError, Redriven, Which};
 pub use relay::Relay;
 pub use run::{Engine, Settings, Task};
+pub use writes::{Parameters, Writes};

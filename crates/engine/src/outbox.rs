@@ -4,8 +4,9 @@ use std::borrow::Cow;
 
 use bus::Trace;
 use events::Timestamp;
-use sqlx::PgConnection;
 use uuid::Uuid;
+
+use crate::writes::Writes;
 
 /// Larger events are refused when they are decided: a record that the broker refuses would hold up its key
 /// for good. The broker's limit is 1 MiB for a record with its headers.
@@ -30,16 +31,17 @@ pub(crate) struct OutboxRow {
     pub(crate) payload: Option<Vec<u8>>,
 }
 
-/// Appends rows in their order. The aggregate's row lock is held by now, so that the ids of one aggregate's
-/// rows follow its versions, whatever transactions run beside.
-pub(crate) async fn append(tx: &mut PgConnection, rows: &[OutboxRow]) -> sqlx::Result<()> {
+/// Appends rows in their order. The aggregate's row lock is held by then, so that the ids of one aggregate's
+/// rows follow its versions, whatever transactions run beside. (One that is new is nobody else's yet: who creates it
+/// as well fails on its key, with all that was written.)
+pub(crate) fn append(writes: &mut Writes, rows: &[OutboxRow]) {
     if rows.is_empty() {
-        return Ok(());
+        return;
     }
     fn column<'a, T>(rows: &'a [OutboxRow], get: impl Fn(&'a OutboxRow) -> T) -> Vec<T> {
         rows.iter().map(get).collect()
     }
-    sqlx::query(
+    writes.add(
         "insert into engine.outbox (event_id, aggregate_type, aggregate_id, type, sequence, occurred_at,
              correlation_id, causation_id, actor, traceparent, tracestate, baggage, headers, payload)
          select event_id, aggregate_type, aggregate_id, type, sequence, occurred_at,
@@ -63,8 +65,5 @@ pub(crate) async fn append(tx: &mut PgConnection, rows: &[OutboxRow]) -> sqlx::R
     .bind(column(rows, |it| it.trace.state.as_deref()))
     .bind(column(rows, |it| it.trace.baggage.as_deref()))
     .bind(column(rows, |it| it.headers.as_deref()))
-    .bind(column(rows, |it| it.payload.as_deref()))
-    .execute(tx)
-    .await?;
-    Ok(())
+    .bind(column(rows, |it| it.payload.as_deref()));
 }

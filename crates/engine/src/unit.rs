@@ -36,6 +36,7 @@ use crate::{
     mutant::Mutation,
     outbox,
     trace::Spans,
+    writes::Writes,
 };
 
 /// An input on its way into a transaction.
@@ -185,17 +186,21 @@ impl<D: Decider> Unit<D> {
         world: &D::World,
         written: &Written<'_, D::Event>,
     ) -> sqlx::Result<()> {
+        let mut writes = Writes::default();
         if !written.events.is_empty() {
-            self.decider.save(tx, world, &written.events).await?;
+            self.decider.save(&mut writes, world, &written.events);
         }
-        outbox::append(tx, &written.outbox).await?;
-        effect::save(tx, &written.calls).await?;
-        written.deadlines.save(tx).await?;
-        idempotency::save(tx, &written.keys).await?;
+        outbox::append(&mut writes, &written.outbox);
+        effect::save(&mut writes, &written.calls);
+        written.deadlines.save(&mut writes);
+        idempotency::save(&mut writes, &written.keys);
+        writes.send(tx).await?;
         dead_letter::settle(tx, D::SERVICE, &written.settled).await?;
         dead_letter::park(tx, D::SERVICE, &written.letters).await?;
         let mirrored: Vec<_> = written.letters.iter().map(|it| dead_letter::mirror(D::SERVICE, it)).collect();
-        outbox::append(tx, &mirrored).await
+        let mut writes = Writes::default();
+        outbox::append(&mut writes, &mirrored);
+        writes.send(tx).await
     }
 
     /// Wakes whoever has something to do now; each of them would find it by itself later.

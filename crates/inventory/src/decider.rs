@@ -5,7 +5,7 @@ use std::{
 
 use engine::{
     Arrival, Deadline, Decided, Decider, Decision, Declined, Mutant, Publication, Recorded, Timestamp,
-    Unreadable,
+    Unreadable, Writes,
 };
 use events::{
     Event, Item, Money, OrderCancelled, OrderConfirmed, OrderId, OrderPlaced, ProductChanged,
@@ -213,10 +213,10 @@ impl Decider for Inventory {
         }
     }
 
-    async fn save(&self, tx: &mut PgConnection, world: &World, facts: &[Recorded<Fact>]) -> sqlx::Result<()> {
-        store::save_reservations(&mut *tx, world, facts).await?;
-        store::save_products(&mut *tx, world, facts).await?;
-        store::append_adjustments(tx, facts).await
+    fn save(&self, writes: &mut Writes, world: &World, facts: &[Recorded<Fact>]) {
+        store::save_reservations(writes, world, facts);
+        store::save_products(writes, world, facts);
+        store::append_adjustments(writes, facts);
     }
 }
 

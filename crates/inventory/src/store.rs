@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use engine::Recorded;
+use engine::{Recorded, Writes};
 use events::{Item, Money, OrderId, Sku};
 use sqlx::{PgConnection, PgPool, Row, postgres::PgRow};
 use uuid::Uuid;
@@ -77,11 +77,7 @@ fn read_product(row: &PgRow) -> sqlx::Result<(Sku, Product)> {
 }
 
 /// Writes the reservations that `facts` have begun or changed.
-pub(crate) async fn save_reservations(
-    tx: &mut PgConnection,
-    world: &World,
-    facts: &[Recorded<Fact>],
-) -> sqlx::Result<()> {
+pub(crate) fn save_reservations(writes: &mut Writes, world: &World, facts: &[Recorded<Fact>]) {
     // By order: whether it is new.
     let mut touched: BTreeMap<OrderId, bool> = BTreeMap::new();
     for fact in facts {
@@ -93,65 +89,51 @@ pub(crate) async fn save_reservations(
         .iter()
         .filter_map(|(id, new)| Some((*id, world.reservations.get(id)?, *new)))
         .partition(|(.., new)| *new);
-    create_reservations(tx, &created).await?;
-    update_reservations(tx, &changed).await
+    create_reservations(writes, &created);
+    update_reservations(writes, &changed);
 }
 
-async fn create_reservations(
-    tx: &mut PgConnection,
-    created: &[(OrderId, &Reservation, bool)],
-) -> sqlx::Result<()> {
+fn create_reservations(writes: &mut Writes, created: &[(OrderId, &Reservation, bool)]) {
     if created.is_empty() {
-        return Ok(());
+        return;
     }
-    let items = created.iter().map(|it| serde_json::to_string(it.1.items()));
-    let items = items.collect::<Result<Vec<_>, _>>().map_err(|error| sqlx::Error::Encode(error.into()))?;
+    // Strings and numbers: there is no value that JSON lacks.
+    let items = |it: &Reservation| serde_json::to_string(it.items()).expect("items serialise");
     // Plain, without `on conflict`: of two batches that begin the same one, the later decides anew.
-    sqlx::query(
-        "insert into reservation (order_id, status, items, expires_at, sequence)
+    writes
+        .add(
+            "insert into reservation (order_id, status, items, expires_at, sequence)
          select order_id, status, items::jsonb, expires_at, sequence
          from unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::bigint[])
              it (order_id, status, items, expires_at, sequence)",
-    )
-    .bind(created.iter().map(|it| it.0.0).collect::<Vec<_>>())
-    .bind(created.iter().map(|it| Status::of(&it.1.state).name()).collect::<Vec<_>>())
-    .bind(items)
-    .bind(created.iter().map(|it| it.1.expires_at()).collect::<Vec<_>>())
-    .bind(created.iter().map(|it| it.1.sequence).collect::<Vec<_>>())
-    .execute(tx)
-    .await?;
-    Ok(())
+        )
+        .bind(created.iter().map(|it| it.0.0).collect::<Vec<_>>())
+        .bind(created.iter().map(|it| Status::of(&it.1.state).name()).collect::<Vec<_>>())
+        .bind(created.iter().map(|it| items(it.1)).collect::<Vec<_>>())
+        .bind(created.iter().map(|it| it.1.expires_at()).collect::<Vec<_>>())
+        .bind(created.iter().map(|it| it.1.sequence).collect::<Vec<_>>());
 }
 
-async fn update_reservations(
-    tx: &mut PgConnection,
-    changed: &[(OrderId, &Reservation, bool)],
-) -> sqlx::Result<()> {
+fn update_reservations(writes: &mut Writes, changed: &[(OrderId, &Reservation, bool)]) {
     if changed.is_empty() {
-        return Ok(());
+        return;
     }
-    sqlx::query(
-        "update reservation r
+    writes
+        .add(
+            "update reservation r
          set status = it.status, expires_at = it.expires_at, sequence = it.sequence
          from unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::bigint[])
              it (order_id, status, expires_at, sequence)
          where r.order_id = it.order_id",
-    )
-    .bind(changed.iter().map(|it| it.0.0).collect::<Vec<_>>())
-    .bind(changed.iter().map(|it| Status::of(&it.1.state).name()).collect::<Vec<_>>())
-    .bind(changed.iter().map(|it| it.1.expires_at()).collect::<Vec<_>>())
-    .bind(changed.iter().map(|it| it.1.sequence).collect::<Vec<_>>())
-    .execute(tx)
-    .await?;
-    Ok(())
+        )
+        .bind(changed.iter().map(|it| it.0.0).collect::<Vec<_>>())
+        .bind(changed.iter().map(|it| Status::of(&it.1.state).name()).collect::<Vec<_>>())
+        .bind(changed.iter().map(|it| it.1.expires_at()).collect::<Vec<_>>())
+        .bind(changed.iter().map(|it| it.1.sequence).collect::<Vec<_>>());
 }
 
 /// Writes the products that `facts` have added or changed: each once, whatever happened to it.
-pub(crate) async fn save_products(
-    tx: &mut PgConnection,
-    world: &World,
-    facts: &[Recorded<Fact>],
-) -> sqlx::Result<()> {
+pub(crate) fn save_products(writes: &mut Writes, world: &World, facts: &[Recorded<Fact>]) {
     // By SKU: whether it is new.
     let mut touched: BTreeMap<&Sku, bool> = BTreeMap::new();
     for fact in facts {
@@ -172,15 +154,15 @@ pub(crate) async fn save_products(
         .iter()
         .filter_map(|(sku, new)| Some((*sku, world.products.get(*sku)?, *new)))
         .partition(|(.., new)| *new);
-    create_products(tx, &created).await?;
-    update_products(tx, &changed).await
+    create_products(writes, &created);
+    update_products(writes, &changed);
 }
 
-async fn create_products(tx: &mut PgConnection, created: &[(&Sku, &Product, bool)]) -> sqlx::Result<()> {
+fn create_products(writes: &mut Writes, created: &[(&Sku, &Product, bool)]) {
     if created.is_empty() {
-        return Ok(());
+        return;
     }
-    sqlx::query(
+    writes.add(
         "insert into product (sku, name, price_amount, price_currency, on_hand, reserved, deducted, sequence)
          select * from unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::bigint[], $6::bigint[],
              $7::bigint[], $8::bigint[])",
@@ -192,60 +174,53 @@ async fn create_products(tx: &mut PgConnection, created: &[(&Sku, &Product, bool
     .bind(created.iter().map(|it| it.1.on_hand).collect::<Vec<_>>())
     .bind(created.iter().map(|it| it.1.reserved).collect::<Vec<_>>())
     .bind(created.iter().map(|it| it.1.deducted).collect::<Vec<_>>())
-    .bind(created.iter().map(|it| it.1.sequence).collect::<Vec<_>>())
-    .execute(tx)
-    .await?;
-    Ok(())
+    .bind(created.iter().map(|it| it.1.sequence).collect::<Vec<_>>());
 }
 
-async fn update_products(tx: &mut PgConnection, changed: &[(&Sku, &Product, bool)]) -> sqlx::Result<()> {
+fn update_products(writes: &mut Writes, changed: &[(&Sku, &Product, bool)]) {
     if changed.is_empty() {
-        return Ok(());
+        return;
     }
     // The currency of a price never changes.
-    sqlx::query(
-        "update product p
+    writes
+        .add(
+            "update product p
          set name = it.name, price_amount = it.price_amount, on_hand = it.on_hand, reserved = it.reserved,
              deducted = it.deducted, sequence = it.sequence
          from unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[],
              $7::bigint[]) it (sku, name, price_amount, on_hand, reserved, deducted, sequence)
          where p.sku = it.sku",
-    )
-    .bind(changed.iter().map(|it| it.0.as_str()).collect::<Vec<_>>())
-    .bind(changed.iter().map(|it| it.1.name.as_str()).collect::<Vec<_>>())
-    .bind(changed.iter().map(|it| it.1.price.amount).collect::<Vec<_>>())
-    .bind(changed.iter().map(|it| it.1.on_hand).collect::<Vec<_>>())
-    .bind(changed.iter().map(|it| it.1.reserved).collect::<Vec<_>>())
-    .bind(changed.iter().map(|it| it.1.deducted).collect::<Vec<_>>())
-    .bind(changed.iter().map(|it| it.1.sequence).collect::<Vec<_>>())
-    .execute(tx)
-    .await?;
-    Ok(())
+        )
+        .bind(changed.iter().map(|it| it.0.as_str()).collect::<Vec<_>>())
+        .bind(changed.iter().map(|it| it.1.name.as_str()).collect::<Vec<_>>())
+        .bind(changed.iter().map(|it| it.1.price.amount).collect::<Vec<_>>())
+        .bind(changed.iter().map(|it| it.1.on_hand).collect::<Vec<_>>())
+        .bind(changed.iter().map(|it| it.1.reserved).collect::<Vec<_>>())
+        .bind(changed.iter().map(|it| it.1.deducted).collect::<Vec<_>>())
+        .bind(changed.iter().map(|it| it.1.sequence).collect::<Vec<_>>());
 }
 
 /// Records every change of a stock level by hand: who, when, why.
-pub(crate) async fn append_adjustments(tx: &mut PgConnection, facts: &[Recorded<Fact>]) -> sqlx::Result<()> {
+pub(crate) fn append_adjustments(writes: &mut Writes, facts: &[Recorded<Fact>]) {
     let adjusted = facts.iter().filter_map(|fact| match &fact.event {
         Fact::Product(sku, ProductEvent::Adjusted { delta, reason }) => Some((fact, sku, *delta, reason)),
         _ => None,
     });
     let adjusted: Vec<_> = adjusted.collect();
     if adjusted.is_empty() {
-        return Ok(());
+        return;
     }
-    sqlx::query(
-        "insert into adjustment (adjustment_id, sku, delta, reason, actor, at)
+    writes
+        .add(
+            "insert into adjustment (adjustment_id, sku, delta, reason, actor, at)
          select * from unnest($1::uuid[], $2::text[], $3::int[], $4::text[], $5::text[], $6::timestamptz[])",
-    )
-    .bind(adjusted.iter().map(|it| it.0.id).collect::<Vec<Uuid>>())
-    .bind(adjusted.iter().map(|it| it.1.as_str()).collect::<Vec<_>>())
-    .bind(adjusted.iter().map(|it| it.2).collect::<Vec<_>>())
-    .bind(adjusted.iter().map(|it| it.3.as_str()).collect::<Vec<_>>())
-    .bind(adjusted.iter().map(|it| it.0.actor.as_ref()).collect::<Vec<_>>())
-    .bind(adjusted.iter().map(|it| it.0.at).collect::<Vec<_>>())
-    .execute(tx)
-    .await?;
-    Ok(())
+        )
+        .bind(adjusted.iter().map(|it| it.0.id).collect::<Vec<Uuid>>())
+        .bind(adjusted.iter().map(|it| it.1.as_str()).collect::<Vec<_>>())
+        .bind(adjusted.iter().map(|it| it.2).collect::<Vec<_>>())
+        .bind(adjusted.iter().map(|it| it.3.as_str()).collect::<Vec<_>>())
+        .bind(adjusted.iter().map(|it| it.0.actor.as_ref()).collect::<Vec<_>>())
+        .bind(adjusted.iter().map(|it| it.0.at).collect::<Vec<_>>());
 }
 
 /// One product.

@@ -12,6 +12,7 @@ use std::{
 
 use engine::{
     Arrival, Deadline, Decided, Decider, Decision, Declined, Publication, Recorded, Timestamp, Unreadable,
+    Writes,
 };
 use events::{CancelReason, Money, OrderId, ProductChanged, Sku};
 use sqlx::PgConnection;
@@ -172,10 +173,9 @@ impl Decider for Orders {
         })
     }
 
-    async fn save(&self, tx: &mut PgConnection, world: &World, facts: &[Recorded<Fact>]) -> sqlx::Result<()> {
-        store::save_orders(&mut *tx, &world.orders, facts).await?;
-        store::rewrite(&mut *tx, &world.orders, facts).await?;
-        store::save_prices(tx, facts).await
+    fn save(&self, writes: &mut Writes, world: &World, facts: &[Recorded<Fact>]) {
+        store::save_orders(writes, &world.orders, facts);
+        store::save_prices(writes, facts);
     }
 
     fn committed(&self, world: World) {

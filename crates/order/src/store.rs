@@ -6,13 +6,12 @@ mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use engine::Recorded;
+use engine::{Recorded, Writes};
 use events::OrderId;
 use sqlx::{PgConnection, PgPool, Row, postgres::PgRow};
 
 pub(crate) use self::{
     price::{prices, save_prices},
-    refold::rewrite,
     view::{Wanted, order, orders},
 };
 use crate::{
@@ -84,42 +83,41 @@ fn fold(rows: &[PgRow]) -> sqlx::Result<BTreeMap<OrderId, Order>> {
     Ok(orders)
 }
 
-/// Appends the events of a batch and brings the read model of their orders up to them, both by one statement.
-pub(crate) async fn save_orders(
-    tx: &mut PgConnection,
-    orders: &BTreeMap<OrderId, Order>,
-    facts: &[Recorded<Fact>],
-) -> sqlx::Result<()> {
+/// Appends the events of a batch and brings the read model of their orders up to them.
+pub(crate) fn save_orders(writes: &mut Writes, orders: &BTreeMap<OrderId, Order>, facts: &[Recorded<Fact>]) {
     let mut appended: Vec<(OrderId, &OrderEvent, &Recorded<Fact>)> = Vec::new();
     let mut new: BTreeMap<OrderId, i64> = BTreeMap::new();
-    let mut placed = BTreeSet::new();
+    let (mut placed, mut refolded) = (BTreeSet::new(), BTreeSet::new());
     for fact in facts {
-        if let Fact::Order(id, event) = &fact.event {
-            appended.push((*id, event, fact));
-            *new.entry(*id).or_default() += 1;
-            if matches!(event, OrderEvent::Placed(_)) {
-                placed.insert(*id);
+        match &fact.event {
+            Fact::Order(id, event) => {
+                appended.push((*id, event, fact));
+                *new.entry(*id).or_default() += 1;
+                if matches!(event, OrderEvent::Placed(_)) {
+                    placed.insert(*id);
+                }
             }
+            Fact::Refolded(id) => drop(refolded.insert(*id)),
+            Fact::Priced(_) => {}
         }
     }
-    if appended.is_empty() {
-        return Ok(());
-    }
-    let (created, changed): (Vec<_>, Vec<_>) = new
-        .keys()
-        .filter_map(|id| orders.get(id).map(|order| (*id, order)))
-        .partition(|(id, _)| placed.contains(id));
     // The versions of an order's new events end with its version now.
     let mut next: BTreeMap<OrderId, i64> =
         new.iter().filter_map(|(id, count)| Some((*id, orders.get(id)?.version - count + 1))).collect();
-    let versions: Vec<i64> = appended.iter().map(|(id, ..)| take_next(&mut next, *id)).collect();
-    let (first, further): (Vec<_>, Vec<_>) = appended
+    let appended: Vec<_> = appended
         .into_iter()
-        .zip(versions)
-        .map(|((id, event, fact), version)| Appended { id, version, event, fact })
-        .partition(|it| placed.contains(&it.id));
-    view::create(tx, &created, &first).await?;
-    view::update(tx, &changed, &further).await
+        .map(|(id, event, fact)| Appended { id, version: take_next(&mut next, id), event, fact })
+        .collect();
+    append(writes, &appended);
+    // Rows that are written anew have in them whatever else has happened to their orders.
+    let (created, changed) =
+        new.into_keys().filter(|id| !refolded.contains(id)).partition(|id| placed.contains(id));
+    let rows = |ids: BTreeSet<OrderId>| -> Vec<(OrderId, &Order)> {
+        ids.into_iter().filter_map(|id| Some((id, orders.get(&id)?))).collect()
+    };
+    view::create(writes, &rows(created));
+    view::update(writes, &rows(changed));
+    view::rewrite(writes, &rows(refolded));
 }
 
 fn take_next(next: &mut BTreeMap<OrderId, i64>, id: OrderId) -> i64 {
@@ -134,6 +132,28 @@ struct Appended<'a> {
     version: i64,
     event: &'a OrderEvent,
     fact: &'a Recorded<Fact>,
+}
+
+fn append(writes: &mut Writes, events: &[Appended<'_>]) {
+    if events.is_empty() {
+        return;
+    }
+    writes
+        .add(
+            "insert into order_event (order_id, version, event_id, type, data, recorded_at, correlation_id,
+                 causation_id, actor)
+             select * from unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::text[], $5::text[], $6::timestamptz[],
+                 $7::uuid[], $8::uuid[], $9::text[])",
+        )
+        .bind(events.iter().map(|it| it.id.0).collect::<Vec<_>>())
+        .bind(events.iter().map(|it| it.version).collect::<Vec<_>>())
+        .bind(events.iter().map(|it| it.fact.id).collect::<Vec<_>>())
+        .bind(events.iter().map(|it| it.event.stored_type()).collect::<Vec<_>>())
+        .bind(events.iter().map(|it| it.event.stored_data()).collect::<Vec<_>>())
+        .bind(events.iter().map(|it| it.fact.at).collect::<Vec<_>>())
+        .bind(events.iter().map(|it| it.fact.correlation_id).collect::<Vec<_>>())
+        .bind(events.iter().map(|it| it.fact.causation_id).collect::<Vec<_>>())
+        .bind(events.iter().map(|it| it.fact.actor.as_ref()).collect::<Vec<_>>());
 }
 
 /// An order's stored events, oldest first.

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use engine::{
     Arrival, Decided, Decider, Decision, Declined, Effect, Mutant, Publication, Recorded, Timestamp,
-    Unreadable,
+    Unreadable, Writes,
 };
 use events::{Event, OrderCancelled, OrderConfirmed, OrderId, OrderPlaced, StockReserved};
 use sqlx::PgConnection;
@@ -134,13 +134,13 @@ impl Decider for Payments {
         })
     }
 
-    async fn save(&self, tx: &mut PgConnection, world: &World, facts: &[Recorded<Fact>]) -> sqlx::Result<()> {
+    fn save(&self, writes: &mut Writes, world: &World, facts: &[Recorded<Fact>]) {
         let touched: BTreeSet<OrderId> = facts.iter().map(|it| it.event.order_id).collect();
         let touched = touched.iter().filter_map(|id| world.payments.get(id));
         let (changed, created): (Vec<_>, Vec<_>) =
             touched.partition(|it| world.stored.contains(&it.order_id));
-        store::create_payments(&mut *tx, &created).await?;
-        store::update_payments(tx, &changed).await
+        store::create_payments(writes, &created);
+        store::update_payments(writes, &changed);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use engine::Writes;
 use events::{Currency, Money, OrderId};
 use sqlx::{PgConnection, PgPool, Row as _, postgres::PgRow};
 use uuid::Uuid;
@@ -70,18 +71,18 @@ fn row(row: &PgRow) -> sqlx::Result<Row> {
 
 /// Writes payments that had no row. One that another transaction has created meanwhile violates the primary key,
 /// and all is decided anew on what that one wrote.
-pub(crate) async fn create_payments(tx: &mut PgConnection, created: &[&Payment]) -> sqlx::Result<()> {
+pub(crate) fn create_payments(writes: &mut Writes, created: &[&Payment]) {
     let sql =
         "insert into payment (order_id, sequence, status, reserved, confirmed, cancelled, amount, currency,
              payment_method, reference, code, authorized, captured, refunded)
          select * from unnest($1::uuid[], $2::bigint[], $3::text[], $4::bool[], $5::bool[], $6::bool[],
              $7::bigint[], $8::text[], $9::text[], $10::text[], $11::text[], $12::bigint[], $13::bigint[],
              $14::bigint[])";
-    write(tx, sql, created).await
+    write(writes, sql, created);
 }
 
 /// Writes payments whose rows are locked.
-pub(crate) async fn update_payments(tx: &mut PgConnection, changed: &[&Payment]) -> sqlx::Result<()> {
+pub(crate) fn update_payments(writes: &mut Writes, changed: &[&Payment]) {
     let sql = "update payment p
          set sequence = it.sequence, status = it.status, reserved = it.reserved, confirmed = it.confirmed,
              cancelled = it.cancelled, amount = it.amount, currency = it.currency,
@@ -93,15 +94,16 @@ pub(crate) async fn update_payments(tx: &mut PgConnection, changed: &[&Payment])
              it (order_id, sequence, status, reserved, confirmed, cancelled, amount, currency,
                  payment_method, reference, code, authorized, captured, refunded)
          where p.order_id = it.order_id";
-    write(tx, sql, changed).await
+    write(writes, sql, changed);
 }
 
-async fn write(tx: &mut PgConnection, sql: &'static str, payments: &[&Payment]) -> sqlx::Result<()> {
+fn write(writes: &mut Writes, sql: &'static str, payments: &[&Payment]) {
     if payments.is_empty() {
-        return Ok(());
+        return;
     }
     let rows: Vec<Row> = payments.iter().map(|it| Row::of(it)).collect();
-    sqlx::query(sql)
+    writes
+        .add(sql)
         .bind(rows.iter().map(|it| it.order_id.0).collect::<Vec<_>>())
         .bind(rows.iter().map(|it| it.sequence).collect::<Vec<_>>())
         .bind(rows.iter().map(|it| it.status.name()).collect::<Vec<_>>())
@@ -115,10 +117,7 @@ async fn write(tx: &mut PgConnection, sql: &'static str, payments: &[&Payment]) 
         .bind(rows.iter().map(|it| it.code.as_deref()).collect::<Vec<_>>())
         .bind(rows.iter().map(|it| it.authorized).collect::<Vec<_>>())
         .bind(rows.iter().map(|it| it.captured).collect::<Vec<_>>())
-        .bind(rows.iter().map(|it| it.refunded).collect::<Vec<_>>())
-        .execute(tx)
-        .await?;
-    Ok(())
+        .bind(rows.iter().map(|it| it.refunded).collect::<Vec<_>>());
 }
 
 /// The payment of an order, as it stands, and whether the provider is being asked something about it. The engine

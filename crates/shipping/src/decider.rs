@@ -5,7 +5,9 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use engine::{Arrival, Decided, Decider, Decision, Declined, Publication, Recorded, Timestamp, Unreadable};
+use engine::{
+    Arrival, Decided, Decider, Decision, Declined, Publication, Recorded, Timestamp, Unreadable, Writes,
+};
 use events::{
     Address, CancellationRefused, Event, OrderCancellationRequested, OrderCancelled, OrderConfirmed, OrderId,
     PaymentCaptured, ShipmentCancelled, ShipmentDelivered, ShipmentDispatched, ShipmentScheduled, StockKept,
@@ -180,7 +182,7 @@ impl Decider for Shipments {
         })
     }
 
-    async fn save(&self, tx: &mut PgConnection, world: &World, facts: &[Recorded<Fact>]) -> sqlx::Result<()> {
-        store::save_shipments(tx, world, facts).await
+    fn save(&self, writes: &mut Writes, world: &World, facts: &[Recorded<Fact>]) {
+        store::save_shipments(writes, world, facts);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use engine::{Recorded, Timestamp};
+use engine::{Recorded, Timestamp, Writes};
 use events::{Address, OrderId};
 use sqlx::{PgConnection, PgPool, Row, postgres::PgRow};
 use uuid::Uuid;
@@ -46,27 +46,22 @@ pub(crate) async fn shipment(pool: &PgPool, id: OrderId) -> sqlx::Result<Option<
 
 /// Writes the shipments that something has happened to. New ones are inserted plainly: when two batches create
 /// the same one, the later is to fail and to decide anew.
-pub(crate) async fn save_shipments(
-    tx: &mut PgConnection,
-    world: &World,
-    facts: &[Recorded<Fact>],
-) -> sqlx::Result<()> {
+pub(crate) fn save_shipments(writes: &mut Writes, world: &World, facts: &[Recorded<Fact>]) {
     let changed: BTreeSet<OrderId> = facts.iter().map(|it| it.event.order_id).collect();
     let (stored, new): (Vec<&Shipment>, Vec<&Shipment>) = changed
         .iter()
         .filter_map(|id| world.shipments.get(id))
         .partition(|it| world.stored.contains(&it.order_id));
     write(
-        tx,
+        writes,
         "insert into shipment (order_id, sequence, status, captured, cancellation_refused, tracking_number,
              dispatched_at, delivered_at, ship_to, kept, awaits_stock)
          select * from unnest($1::uuid[], $2::bigint[], $3::text[], $4::bool[], $5::bool[], $6::text[],
              $7::timestamptz[], $8::timestamptz[], $9::text[], $10::bool[], $11::bool[])",
         &new,
-    )
-    .await?;
+    );
     write(
-        tx,
+        writes,
         "update shipment s
          set sequence = it.sequence, status = it.status, captured = it.captured,
              cancellation_refused = it.cancellation_refused, tracking_number = it.tracking_number,
@@ -78,18 +73,18 @@ pub(crate) async fn save_shipments(
                  delivered_at, ship_to, kept, awaits_stock)
          where s.order_id = it.order_id",
         &stored,
-    )
-    .await
+    );
 }
 
 /// Binds the columns of `shipments`, in the order of the table's, to a statement that writes them.
-async fn write(tx: &mut PgConnection, statement: &'static str, shipments: &[&Shipment]) -> sqlx::Result<()> {
+fn write(writes: &mut Writes, statement: &'static str, shipments: &[&Shipment]) {
     if shipments.is_empty() {
-        return Ok(());
+        return;
     }
     let addresses: Vec<_> = shipments.iter().map(|it| ship_to(it).map(address_to_json)).collect();
     let parcels: Vec<_> = shipments.iter().map(|it| it.parcel()).collect();
-    sqlx::query(statement)
+    writes
+        .add(statement)
         .bind(shipments.iter().map(|it| it.order_id.0).collect::<Vec<_>>())
         .bind(shipments.iter().map(|it| it.sequence).collect::<Vec<_>>())
         .bind(shipments.iter().map(|it| status(it)).collect::<Vec<_>>())
@@ -100,10 +95,7 @@ async fn write(tx: &mut PgConnection, statement: &'static str, shipments: &[&Shi
         .bind(shipments.iter().map(|it| delivered_at(it)).collect::<Vec<_>>())
         .bind(addresses)
         .bind(shipments.iter().map(|it| kept(it)).collect::<Vec<_>>())
-        .bind(shipments.iter().map(|it| awaits_stock(it)).collect::<Vec<_>>())
-        .execute(tx)
-        .await?;
-    Ok(())
+        .bind(shipments.iter().map(|it| awaits_stock(it)).collect::<Vec<_>>());
 }
 
 fn status(shipment: &Shipment) -> &'static str {

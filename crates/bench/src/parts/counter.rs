@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use engine::{Arrival, Decided, Decider, Decision, Publication, Recorded, Timestamp};
+use engine::{Arrival, Decided, Decider, Decision, Publication, Recorded, Timestamp, Writes};
 use events::{Aggregate, Unreadable};
 use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, Row};
@@ -145,8 +145,8 @@ impl Decider for Counters {
         })
     }
 
-    async fn save(&self, tx: &mut PgConnection, world: &World, _: &[Recorded<Raised>]) -> sqlx::Result<()> {
-        save(tx, world).await
+    fn save(&self, writes: &mut Writes, world: &World, _: &[Recorded<Raised>]) {
+        save(writes, world);
     }
 }
 
@@ -169,7 +169,7 @@ pub(crate) async fn lock<'c>(
 }
 
 /// A new counter is inserted plainly: of two batches that create it at once the second is decided anew.
-pub(crate) async fn save(tx: &mut PgConnection, world: &World) -> sqlx::Result<()> {
+pub(crate) fn save(writes: &mut Writes, world: &World) {
     let (stored, new): (Vec<_>, Vec<_>) = world.iter().partition(|(_, it)| it.stored);
     let insert = "insert into counter (counter_id, value) select * from unnest($1::text[], $2::bigint[])";
     let update = "update counter set value = it.value
@@ -178,13 +178,11 @@ pub(crate) async fn save(tx: &mut PgConnection, world: &World) -> sqlx::Result<(
         if counters.is_empty() {
             continue;
         }
-        sqlx::query(statement)
+        writes
+            .add(statement)
             .bind(counters.iter().map(|it| it.0.as_str()).collect::<Vec<_>>())
-            .bind(counters.iter().map(|it| it.1.value).collect::<Vec<_>>())
-            .execute(&mut *tx)
-            .await?;
+            .bind(counters.iter().map(|it| it.1.value).collect::<Vec<_>>());
     }
-    Ok(())
 }
 
 #[cfg(test)]

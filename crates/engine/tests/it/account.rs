@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use engine::{
-    Arrival, Deadline, Decided, Decider, Decision, Declined, Effect, Publication, Recorded, Timestamp,
+    Arrival, Deadline, Decided, Decider, Decision, Declined, Effect, Publication, Recorded, Timestamp, Writes,
 };
 use events::{Aggregate, Unreadable};
 use serde::{Deserialize, Serialize};
@@ -229,14 +229,9 @@ impl Decider for Accounts {
         })
     }
 
-    async fn save(
-        &self,
-        tx: &mut PgConnection,
-        world: &World,
-        events: &[Recorded<Happened>],
-    ) -> sqlx::Result<()> {
-        save_accounts(tx, world, events).await?;
-        write_journal(tx, events).await
+    fn save(&self, writes: &mut Writes, world: &World, events: &[Recorded<Happened>]) {
+        save_accounts(writes, world, events);
+        write_journal(writes, events);
     }
 }
 
@@ -264,11 +259,7 @@ fn happened(account: &Account, id: &str, kind: Kind, amount: i64) -> Decision<Ha
 }
 
 /// A new account is inserted plainly: of two batches that create it at once the second is decided anew.
-async fn save_accounts(
-    tx: &mut PgConnection,
-    world: &World,
-    events: &[Recorded<Happened>],
-) -> sqlx::Result<()> {
+fn save_accounts(writes: &mut Writes, world: &World, events: &[Recorded<Happened>]) {
     let mut ids: Vec<&str> = events.iter().map(|it| it.event.account.as_str()).collect();
     ids.sort_unstable();
     ids.dedup();
@@ -283,19 +274,17 @@ async fn save_accounts(
             continue;
         }
         let accounts: Vec<&Account> = ids.iter().map(|it| &world[*it]).collect();
-        sqlx::query(statement)
+        writes
+            .add(statement)
             .bind(&ids)
             .bind(accounts.iter().map(|it| it.balance).collect::<Vec<_>>())
             .bind(accounts.iter().map(|it| it.sequence).collect::<Vec<_>>())
-            .bind(accounts.iter().map(|it| it.armed).collect::<Vec<_>>())
-            .execute(&mut *tx)
-            .await?;
+            .bind(accounts.iter().map(|it| it.armed).collect::<Vec<_>>());
     }
-    Ok(())
 }
 
-async fn write_journal(tx: &mut PgConnection, events: &[Recorded<Happened>]) -> sqlx::Result<()> {
-    sqlx::query(
+fn write_journal(writes: &mut Writes, events: &[Recorded<Happened>]) {
+    writes.add(
         "insert into journal (event_id, account_id, sequence, cause_id, correlation_id, kind, amount)
          select * from unnest($1::uuid[], $2::text[], $3::bigint[], $4::uuid[], $5::uuid[], $6::text[], $7::bigint[])",
     )
@@ -305,8 +294,5 @@ async fn write_journal(tx: &mut PgConnection, events: &[Recorded<Happened>]) -> 
     .bind(events.iter().map(|it| it.causation_id).collect::<Vec<_>>())
     .bind(events.iter().map(|it| it.correlation_id).collect::<Vec<_>>())
     .bind(events.iter().map(|it| format!("{:?}", it.event.kind)).collect::<Vec<_>>())
-    .bind(events.iter().map(|it| it.event.amount).collect::<Vec<_>>())
-    .execute(tx)
-    .await?;
-    Ok(())
+    .bind(events.iter().map(|it| it.event.amount).collect::<Vec<_>>());
 }

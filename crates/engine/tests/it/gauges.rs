@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use engine::{Arrival, Decided, Decider, Engine, Publication, Recorded, Timestamp};
+use engine::{Arrival, Decided, Decider, Engine, Publication, Recorded, Timestamp, Writes};
 use events::Unreadable;
 use sqlx::PgConnection;
 use testkit::eventually;
@@ -54,13 +54,8 @@ impl Decider for Gauged {
         Accounts.publish(world, event)
     }
 
-    async fn save(
-        &self,
-        tx: &mut PgConnection,
-        world: &World,
-        events: &[Recorded<Happened>],
-    ) -> sqlx::Result<()> {
-        Accounts.save(tx, world, events).await
+    fn save(&self, writes: &mut Writes, world: &World, events: &[Recorded<Happened>]) {
+        Accounts.save(writes, world, events);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use engine::Recorded;
+use engine::{Recorded, Writes};
 use events::{Currency, Money, Sku};
 use sqlx::{PgConnection, Row, postgres::PgRow};
 
@@ -28,7 +28,7 @@ pub(crate) async fn prices(tx: &mut PgConnection, skus: BTreeSet<&str>) -> sqlx:
 }
 
 /// The last price of each product in the batch.
-pub(crate) async fn save_prices(tx: &mut PgConnection, facts: &[Recorded<Fact>]) -> sqlx::Result<()> {
+pub(crate) fn save_prices(writes: &mut Writes, facts: &[Recorded<Fact>]) {
     let mut prices = BTreeMap::new();
     for fact in facts {
         if let Fact::Priced(product) = &fact.event {
@@ -36,19 +36,17 @@ pub(crate) async fn save_prices(tx: &mut PgConnection, facts: &[Recorded<Fact>])
         }
     }
     if prices.is_empty() {
-        return Ok(());
+        return;
     }
-    sqlx::query(
-        "insert into price (sku, name, amount, currency)
+    writes
+        .add(
+            "insert into price (sku, name, amount, currency)
          select * from unnest($1::text[], $2::text[], $3::bigint[], $4::text[])
          on conflict (sku) do update
          set name = excluded.name, amount = excluded.amount, currency = excluded.currency",
-    )
-    .bind(prices.keys().copied().collect::<Vec<_>>())
-    .bind(prices.values().map(|it| it.name.as_str()).collect::<Vec<_>>())
-    .bind(prices.values().map(|it| it.price.amount).collect::<Vec<_>>())
-    .bind(prices.values().map(|it| it.price.currency.code()).collect::<Vec<_>>())
-    .execute(tx)
-    .await?;
-    Ok(())
+        )
+        .bind(prices.keys().copied().collect::<Vec<_>>())
+        .bind(prices.values().map(|it| it.name.as_str()).collect::<Vec<_>>())
+        .bind(prices.values().map(|it| it.price.amount).collect::<Vec<_>>())
+        .bind(prices.values().map(|it| it.price.currency.code()).collect::<Vec<_>>());
 }

@@ -2,13 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use engine::Recorded;
 use events::OrderId;
 use sqlx::{PgConnection, Row, postgres::PgRow};
 use uuid::Uuid;
 
-use super::{fold, view};
-use crate::{decider::Fact, order::Order};
+use super::fold;
+use crate::order::Order;
 
 /// Locks the first events of orders whose rows may be gone, and with them the right to write those rows: until then
 /// nobody follows such an order. To be called before the rows are locked, of all that are to be written anew.
@@ -55,24 +54,6 @@ pub(super) async fn read(
         }
     }
     Ok(broken)
-}
-
-/// Writes the rows of those that were refolded, as they are after all else that the batch has done to them.
-pub(crate) async fn rewrite(
-    tx: &mut PgConnection,
-    orders: &BTreeMap<OrderId, Order>,
-    facts: &[Recorded<Fact>],
-) -> sqlx::Result<()> {
-    let refolded: BTreeSet<OrderId> = facts
-        .iter()
-        .filter_map(|it| match &it.event {
-            Fact::Refolded(id) => Some(*id),
-            Fact::Order(..) | Fact::Priced(_) => None,
-        })
-        .collect();
-    let rows: Vec<(OrderId, &Order)> =
-        refolded.iter().filter_map(|id| Some((*id, orders.get(id)?))).collect();
-    view::rewrite(tx, &rows).await
 }
 
 fn uuids(ids: &BTreeSet<OrderId>) -> Vec<Uuid> {

@@ -1,56 +1,38 @@
 //! The read model: written with the events, read by HTTP.
 
+use engine::Writes;
 use events::OrderId;
-use sqlx::{
-    PgConnection, PgPool, Postgres, QueryBuilder, Row,
-    postgres::{PgArguments, PgRow},
-    query::Query,
-};
+use sqlx::{PgPool, QueryBuilder, Row, postgres::PgRow};
 use uuid::Uuid;
 
-use super::{Appended, decode_error};
+use super::decode_error;
 use crate::{
     order::{Order, OrderEvent, Return},
     view::{Compensation, OrderView, Progress, Status, reason_name, reason_of},
 };
 
-/// A statement on rows, whose parameters begin at $10, and the events that go with it.
-macro_rules! and_events {
-    ($($rows:expr),+) => {
+macro_rules! insert {
+    ($($more:literal)?) => {
         concat!(
-            "with rows as (", $($rows,)+ ")
-             insert into order_event (order_id, version, event_id, type, data, recorded_at, correlation_id,
-                 causation_id, actor)
-             select * from unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::text[], $5::text[], $6::timestamptz[],
-                 $7::uuid[], $8::uuid[], $9::text[])"
+            "insert into order_view (order_id, version, sequence, status, customer_id, total_amount, currency,
+                 cancel_reason, tracking_number, paid, placed_at, cancelling, stock_compensation,
+                 payment_compensation)
+             select * from unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::bigint[],
+                 $7::text[], $8::text[], $9::text[], $10::bool[], $11::timestamptz[], $12::bool[], $13::text[],
+                 $14::text[])",
+            $($more)?
         )
     };
 }
 
-macro_rules! insert {
-    () => {
-        "insert into order_view (order_id, version, sequence, status, customer_id, total_amount, currency,
-             cancel_reason, tracking_number, paid, placed_at, cancelling, stock_compensation,
-             payment_compensation)
-         select * from unnest($10::uuid[], $11::bigint[], $12::bigint[], $13::text[], $14::text[], $15::bigint[],
-             $16::text[], $17::text[], $18::text[], $19::bool[], $20::timestamptz[], $21::bool[], $22::text[],
-             $23::text[]) "
-    };
-}
-
-pub(super) async fn create(
-    tx: &mut PgConnection,
-    created: &[(OrderId, &Order)],
-    events: &[Appended<'_>],
-) -> sqlx::Result<()> {
-    insert(tx, and_events!(insert!()), created, events).await
+pub(super) fn create(writes: &mut Writes, created: &[(OrderId, &Order)]) {
+    insert(writes, insert!(), created);
 }
 
 /// Writes whole rows, whether they are there or not.
-pub(super) async fn rewrite(tx: &mut PgConnection, rows: &[(OrderId, &Order)]) -> sqlx::Result<()> {
-    let sql = and_events!(
-        insert!(),
-        "on conflict (order_id) do update
+pub(super) fn rewrite(writes: &mut Writes, rows: &[(OrderId, &Order)]) {
+    let sql = insert!(
+        " on conflict (order_id) do update
          set version = excluded.version, sequence = excluded.sequence, status = excluded.status,
              customer_id = excluded.customer_id, total_amount = excluded.total_amount,
              currency = excluded.currency, cancel_reason = excluded.cancel_reason,
@@ -58,20 +40,16 @@ pub(super) async fn rewrite(tx: &mut PgConnection, rows: &[(OrderId, &Order)]) -
              cancelling = excluded.cancelling, stock_compensation = excluded.stock_compensation,
              payment_compensation = excluded.payment_compensation"
     );
-    insert(tx, sql, rows, &[]).await
+    insert(writes, sql, rows);
 }
 
-async fn insert(
-    tx: &mut PgConnection,
-    sql: &'static str,
-    created: &[(OrderId, &Order)],
-    events: &[Appended<'_>],
-) -> sqlx::Result<()> {
+fn insert(writes: &mut Writes, sql: &'static str, created: &[(OrderId, &Order)]) {
     if created.is_empty() {
-        return Ok(());
+        return;
     }
     let progress: Vec<Progress> = created.iter().map(|(_, order)| Progress::of(order)).collect();
-    appending(sql, events)
+    writes
+        .add(sql)
         .bind(created.iter().map(|it| it.0.0).collect::<Vec<_>>())
         .bind(progress.iter().map(|it| it.version).collect::<Vec<_>>())
         .bind(created.iter().map(|it| it.1.sequence).collect::<Vec<_>>())
@@ -85,33 +63,26 @@ async fn insert(
         .bind(created.iter().map(|it| it.1.placed.placed_at).collect::<Vec<_>>())
         .bind(progress.iter().map(|it| it.cancelling).collect::<Vec<_>>())
         .bind(progress.iter().map(|it| it.returned(|all| all.stock)).collect::<Vec<_>>())
-        .bind(progress.iter().map(|it| it.returned(|all| all.payment)).collect::<Vec<_>>())
-        .execute(tx)
-        .await?;
-    Ok(())
+        .bind(progress.iter().map(|it| it.returned(|all| all.payment)).collect::<Vec<_>>());
 }
 
-pub(super) async fn update(
-    tx: &mut PgConnection,
-    changed: &[(OrderId, &Order)],
-    events: &[Appended<'_>],
-) -> sqlx::Result<()> {
+pub(super) fn update(writes: &mut Writes, changed: &[(OrderId, &Order)]) {
     if changed.is_empty() {
-        return Ok(());
+        return;
     }
     let progress: Vec<Progress> = changed.iter().map(|(_, order)| Progress::of(order)).collect();
-    let sql = and_events!(
-        "update order_view v
-         set version = it.version, sequence = it.sequence, status = it.status, cancel_reason = it.cancel_reason,
-             tracking_number = it.tracking_number, paid = it.paid, cancelling = it.cancelling,
-             stock_compensation = it.stock, payment_compensation = it.payment
-         from unnest($10::uuid[], $11::bigint[], $12::bigint[], $13::text[], $14::text[], $15::text[], $16::bool[],
-                     $17::bool[], $18::text[], $19::text[])
-             it (order_id, version, sequence, status, cancel_reason, tracking_number, paid, cancelling, stock,
-                 payment)
-         where v.order_id = it.order_id"
-    );
-    appending(sql, events)
+    writes
+        .add(
+            "update order_view v
+             set version = it.version, sequence = it.sequence, status = it.status,
+                 cancel_reason = it.cancel_reason, tracking_number = it.tracking_number, paid = it.paid,
+                 cancelling = it.cancelling, stock_compensation = it.stock, payment_compensation = it.payment
+             from unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::bool[],
+                         $8::bool[], $9::text[], $10::text[])
+                 it (order_id, version, sequence, status, cancel_reason, tracking_number, paid, cancelling,
+                     stock, payment)
+             where v.order_id = it.order_id",
+        )
         .bind(changed.iter().map(|it| it.0.0).collect::<Vec<_>>())
         .bind(progress.iter().map(|it| it.version).collect::<Vec<_>>())
         .bind(changed.iter().map(|it| it.1.sequence).collect::<Vec<_>>())
@@ -121,24 +92,7 @@ pub(super) async fn update(
         .bind(progress.iter().map(|it| it.paid).collect::<Vec<_>>())
         .bind(progress.iter().map(|it| it.cancelling).collect::<Vec<_>>())
         .bind(progress.iter().map(|it| it.returned(|all| all.stock)).collect::<Vec<_>>())
-        .bind(progress.iter().map(|it| it.returned(|all| all.payment)).collect::<Vec<_>>())
-        .execute(tx)
-        .await?;
-    Ok(())
-}
-
-/// A statement with its first nine parameters: the events that it appends.
-fn appending<'q>(sql: &'static str, events: &'q [Appended<'_>]) -> Query<'q, Postgres, PgArguments> {
-    sqlx::query(sql)
-        .bind(events.iter().map(|it| it.id.0).collect::<Vec<_>>())
-        .bind(events.iter().map(|it| it.version).collect::<Vec<_>>())
-        .bind(events.iter().map(|it| it.fact.id).collect::<Vec<_>>())
-        .bind(events.iter().map(|it| it.event.stored_type()).collect::<Vec<_>>())
-        .bind(events.iter().map(|it| it.event.stored_data()).collect::<Vec<_>>())
-        .bind(events.iter().map(|it| it.fact.at).collect::<Vec<_>>())
-        .bind(events.iter().map(|it| it.fact.correlation_id).collect::<Vec<_>>())
-        .bind(events.iter().map(|it| it.fact.causation_id).collect::<Vec<_>>())
-        .bind(events.iter().map(|it| it.fact.actor.as_ref()).collect::<Vec<_>>())
+        .bind(progress.iter().map(|it| it.returned(|all| all.payment)).collect::<Vec<_>>());
 }
 
 /// One order of the read model.

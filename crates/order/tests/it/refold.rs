@@ -1,6 +1,7 @@
 //! Rows of the read model that somebody has changed by hand, written anew from the events.
 
 use events::OrderId;
+use futures::future;
 use reqwest::Method;
 use sqlx::AssertSqlSafe;
 
@@ -110,6 +111,27 @@ async fn a_row_that_is_written_anew_while_its_order_moves_is_not_behind() {
     );
     refold_behind(&rig, &admin, gone, &write).await;
 
+    rig.finish().await;
+}
+
+#[tokio::test]
+async fn orders_that_are_cancelled_while_their_rows_are_written_anew_are_cancelled() {
+    let (rig, admin) = rig().await;
+    let mut ids = Vec::new();
+    for _ in 0..20 {
+        ids.push(rig.place(&mugs()).await);
+    }
+
+    // All at once: they share transactions, and the same order is in one twice.
+    let both = ids.iter().map(|id| future::join(refold(&admin, *id), rig.cancel(*id)));
+    let answers = future::join_all(both).await;
+
+    for (refolded, cancelled) in answers {
+        assert_eq!((refolded.status, cancelled.status), (200, 200), "{} {}", refolded.body, cancelled.body);
+        assert_eq!(cancelled.body["status"], "cancelled");
+    }
+    let cancelled = "order_view where status = 'cancelled' and version = 2";
+    assert_eq!(rig.count(cancelled).await, 20);
     rig.finish().await;
 }
 

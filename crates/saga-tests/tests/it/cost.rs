@@ -111,7 +111,7 @@ async fn orders_share_what_they_cost() {
     let round_trips: i64 = counted.statements.values().flat_map(BTreeMap::values).sum();
     for (what, now, most) in [
         ("transactions", commits, 2 * MANY),
-        ("round trips", round_trips, 16 * MANY),
+        ("round trips", round_trips, 10 * MANY),
         ("pages of the relays", counted.relays.values().map(|it| it.deletes).sum(), 3 * MANY),
         ("WAL records", counted.wal_records, 184 * MANY),
         ("WAL bytes", counted.wal_bytes, 20_500 * MANY),

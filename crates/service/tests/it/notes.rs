@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bus::{Bus, CloudEvent, Trace, topics};
 use clap::Parser;
-use engine::{Arrival, Decided, Decider, Decision, Declined, NoOutside, Publication, Recorded};
+use engine::{Arrival, Decided, Decider, Decision, Declined, NoOutside, Publication, Recorded, Writes};
 use events::{Aggregate, Timestamp, Unreadable};
 use sqlx::PgConnection;
 use sqlx::migrate::Migrator;
@@ -59,9 +59,7 @@ impl Decider for Notes {
         None
     }
 
-    async fn save(&self, _: &mut PgConnection, _: &(), _: &[Recorded<()>]) -> sqlx::Result<()> {
-        Ok(())
-    }
+    fn save(&self, _: &mut Writes, _: &(), _: &[Recorded<()>]) {}
 }
 
 #[derive(Parser)]

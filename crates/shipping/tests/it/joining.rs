@@ -119,7 +119,7 @@ async fn a_shipment_that_two_create_at_once_knows_both() {
     let id = rig.send(&confirmed(order)).await;
     eventually(SOON, "the service waits for the other transaction", async || {
         let waiting = "select count(*) from pg_stat_activity
-            where datname = current_database() and wait_event_type = 'Lock' and query like 'insert into shipment%'";
+            where datname = current_database() and wait_event_type = 'Lock' and query like '%insert into shipment%'";
         if rig.count(waiting).await == 1 { Ok(()) } else { Err("it does not") }
     })
     .await;

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use anyhow::ensure;
 use bus::{CloudEvent, Record, Trace};
+use engine::Writes;
 use events::Timestamp;
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
@@ -140,9 +141,10 @@ pub(super) async fn write<'r>(
         sequences.push(state.value);
         keys.push(raised.counter);
     }
-    save(tx, &world).await?;
+    let mut writes = Writes::default();
+    save(&mut writes, &world);
     let ids = || keys.iter().map(|_| Uuid::now_v7()).collect::<Vec<_>>();
-    sqlx::query(
+    writes.add(
         "insert into engine.outbox (event_id, aggregate_type, aggregate_id, type, sequence, occurred_at,
              correlation_id, causation_id, actor, payload)
          select event_id, $7, aggregate_id, $8, sequence, clock_timestamp(), correlation_id, causation_id, $9, payload
@@ -158,8 +160,7 @@ pub(super) async fn write<'r>(
     .bind(payloads)
     .bind(PUBLISHES.name())
     .bind(RAISED_TYPE)
-    .bind("service:counter")
-    .execute(tx)
-    .await?;
+    .bind("service:counter");
+    writes.send(tx).await?;
     Ok(sequences.last().copied().unwrap_or_default())
 }

@@ -138,12 +138,10 @@ impl Meter {
     }
 }
 
-/// What a statement does, to which table: `lock order_view`.
+/// What a statement does, to which table: `lock order_view`; of one that does several things all of them.
 fn named(query: &str) -> String {
-    if let Some((first, then)) =
-        query.strip_prefix("with rows as (").and_then(|it| it.split_once(") insert "))
-    {
-        return format!("{}, {}", named(first), named(&format!("insert {then}")));
+    if query.starts_with("with write_0 as (") {
+        return query.split(" as (").skip(1).map(named).collect::<Vec<_>>().join(", ");
     }
     let words: Vec<&str> = query.split_whitespace().collect();
     let after = |word: &str| words.iter().skip_while(|it| **it != word).nth(1).copied().unwrap_or_default();

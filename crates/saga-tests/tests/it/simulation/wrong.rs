@@ -2,7 +2,7 @@
 
 mod early;
 
-use engine::{Arrival, Decided, Decider, Decision, Publication, Recorded, Timestamp, Unreadable};
+use engine::{Arrival, Decided, Decider, Decision, Publication, Recorded, Timestamp, Unreadable, Writes};
 use events::CancelReason;
 use saga_tests::simulation::{self, Cast, Deciders, Real};
 use sqlx::PgConnection;
@@ -55,13 +55,8 @@ where
         self.real.publish(world, event)
     }
 
-    async fn save(
-        &self,
-        tx: &mut PgConnection,
-        world: &D::World,
-        events: &[Recorded<D::Event>],
-    ) -> sqlx::Result<()> {
-        self.real.save(tx, world, events).await
+    fn save(&self, writes: &mut Writes, world: &D::World, events: &[Recorded<D::Event>]) {
+        self.real.save(writes, world, events);
     }
 }
 
