@@ -14,8 +14,9 @@ pub struct Load {
     /// accepted.
     #[arg(long, default_value = "1s", value_parser = time)]
     pub bound: Duration,
-    /// How long orders are placed before anything is measured.
-    #[arg(long, default_value = "10s", value_parser = time)]
+    /// How long orders are placed before anything is measured: a broker that has just begun takes about half a minute
+    /// until it has compiled what it does.
+    #[arg(long, default_value = "30s", value_parser = time)]
     pub warm_up: Duration,
     #[arg(long, value_enum, default_value_t = Spacing::Poisson)]
     pub arrivals: Spacing,
