@@ -96,11 +96,14 @@ pub struct Sources {
 pub struct Options {
     /// How long what is committed may take to be published, and then to be read, before that is a finding.
     pub patience: Duration,
+    /// How far apart the clocks may be that ids are made by. Where retention has taken the beginning of a partition, an
+    /// order is expected to be there as a whole if it is younger by this than what is left.
+    pub clocks: Duration,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { patience: Duration::from_secs(30) }
+        Self { patience: Duration::from_secs(30), clocks: Duration::from_secs(600) }
     }
 }
 
@@ -118,7 +121,7 @@ pub async fn audit(sources: &Sources, options: &Options) -> anyhow::Result<Repor
     let past = ReadPast::look(sources).await?;
     let first = Look::take(sources, None, &mut verdicts).await?;
     verdict::at_once(&first, &mut verdicts);
-    topic::check(sources, &past, &first, &mut verdicts).await?;
+    topic::check(sources, &past, &first, options.clocks, &mut verdicts).await?;
     let late = marks::pass(sources, options.patience).await?;
     let mut unsettled = BTreeSet::new();
     let in_flight = verdict::again(sources, &first, late.is_empty(), &mut verdicts, &mut unsettled).await?;

@@ -5,7 +5,10 @@ mod cuts;
 mod history;
 mod read;
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
 use anyhow::Context;
 use bus::{Received, topics};
@@ -16,7 +19,7 @@ use uuid::Uuid;
 pub(crate) use self::consumed::ReadPast;
 pub use self::history::History;
 pub(crate) use self::history::{Key, Numbered};
-use self::read::OnTopic;
+use self::{cuts::Cuts, read::OnTopic};
 use crate::{
     Sources,
     answer::answered,
@@ -41,6 +44,7 @@ pub(crate) async fn check(
     sources: &Sources,
     past: &ReadPast,
     look: &Look,
+    clocks: Duration,
     verdicts: &mut Verdicts,
 ) -> anyhow::Result<()> {
     let infos = sources.bus.topics(&topics::name(&sources.topic_prefix, "")).await;
@@ -50,7 +54,16 @@ pub(crate) async fn check(
         let info = infos.iter().find(|it| it.name == name);
         let info = info.with_context(|| format!("there is no topic {name}"))?;
         let counters = counters(look, aggregate);
-        let read = read::read(sources, past, info, aggregate, &counters, verdicts).await;
+        let read = read::read(
+            sources,
+            past,
+            Cuts::of(info, aggregate, clocks),
+            info,
+            aggregate,
+            &counters,
+            verdicts,
+        )
+        .await;
         let read = read.with_context(|| format!("reading {name}"))?;
         verdicts.check(Law::Published, counters.len() as u64);
         published(aggregate, &info.name, &counters, &read, look, verdicts);

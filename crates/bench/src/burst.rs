@@ -49,8 +49,9 @@ const CHANCE: f64 = 10.0;
 pub(crate) async fn run(asked: &Burst, stage: &Stage<'_>) -> anyhow::Result<Report> {
     let suite = stage.suite(&asked.load.with).await?;
     let observed = observe_with_a_gap(&suite, asked, stage).await?;
-    let mut report = Report::new("burst")
-        .asked("rate", asked.load.rate)
+    let mut report = asked
+        .load
+        .asked("burst")
         .asked("burst", format!("{} times for {:?}", asked.times, asked.burst))
         .asked("away", format!("{} for {:?}", asked.consumer, asked.away));
     stage.done(suite, &observed, &mut report).await?;

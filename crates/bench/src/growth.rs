@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::ensure;
 use clap::{builder::RangedU64ValueParser, value_parser};
 
-use self::copies::Copies;
+use self::copies::{Copies, Inboxes};
 use crate::{
     arrivals::Phase,
     observe::{Observed, observe},
@@ -34,31 +34,42 @@ fn size() -> RangedU64ValueParser {
     value_parser!(u64).range(1..=1_000_000_000)
 }
 
-/// Real orders, before all others: what is copied comes from among them.
-const FIRST: Duration = Duration::from_secs(10);
+/// Real orders, before all others, so many that every partition has some: what is copied comes from among them.
+const FIRST: f64 = 50.0;
+const FIRST_LASTS: Duration = Duration::from_secs(10);
+
+impl Growth {
+    /// What cannot be measured is told before servers are started for it.
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
+        let rising = self.orders.is_sorted_by(|a, b| a < b);
+        ensure!(rising, "the numbers of orders are to rise: {:?}", self.orders);
+        Ok(())
+    }
+}
 
 pub(crate) async fn run(asked: &Growth, stage: &Stage<'_>) -> anyhow::Result<Report> {
-    let Some(most) = asked.orders.last().filter(|_| asked.orders.is_sorted()) else {
-        anyhow::bail!("the numbers of orders are to rise: {:?}", asked.orders)
-    };
-    let mut report = Report::new("growth")
-        .asked("rate", asked.load.rate)
-        .asked("duration", format!("{:?}", asked.duration))
-        .asked("warm-up", format!("{:?}", asked.load.warm_up));
+    let mut report = asked.load.asked("growth").asked("duration", format!("{:?}", asked.duration));
+    report.warnings.push(
+        "orders of the past are copies of such as were out of stock: fewer events than those that are delivered"
+            .to_owned(),
+    );
     let suite = stage.suite(&asked.load.with).await?;
+    let shelves = Inboxes::count(&suite).await?;
     let mut given = Given::default();
-    place(asked, FIRST, &suite, stage, &mut given).await?;
-    let mut copies = begin(&suite, stage, given, *most).await?;
+    place(asked, (FIRST, FIRST_LASTS), &suite, stage, &mut given).await?;
+    let most = asked.orders.last().copied().unwrap_or_default();
+    let mut copies = begin(&suite, stage, given, &shelves, most).await?;
     for orders in &asked.orders {
         let more = orders.saturating_sub(given.accepted);
         stage.tell(&format!("{more} orders are put beside the {} that are there", given.accepted));
         copies.add(&suite, more, stage.progress).await?;
         given.accepted += more;
         stage.ground.checkpoint().await?;
-        let observed = place(asked, asked.duration, &suite, stage, &mut given).await?;
+        let name = format!("{} orders", given.accepted);
+        let observed = place(asked, (asked.load.rate, asked.duration), &suite, stage, &mut given).await?;
         let mut figures = observed.figures(1);
+        figures.put("orders at the end", given.accepted as f64, "");
         figures.0.extend(suite.sizes().await?.0);
-        let name = format!("{orders} orders");
         report.overloads.extend(observed.overloads(1).into_iter().map(|it| format!("{name}, {it}")));
         report.failures.extend(observed.losses());
         report.runs.push(Run { name, figures });
@@ -69,15 +80,15 @@ pub(crate) async fn run(asked: &Growth, stage: &Stage<'_>) -> anyhow::Result<Rep
     Ok(report)
 }
 
-/// Orders at the rate, to their end, after the warm-up.
+/// Orders at a rate, to their end, after the warm-up.
 async fn place(
     asked: &Growth,
-    lasts: Duration,
+    (rate, lasts): (f64, Duration),
     suite: &Suite,
     stage: &Stage<'_>,
     given: &mut Given,
 ) -> anyhow::Result<Observed> {
-    let measured = Phase { name: "measured".to_owned(), lasts, rate: asked.load.rate };
+    let measured = Phase { name: "measured".to_owned(), lasts, rate };
     let observed = observe(suite, asked.load.plan([measured]), Instant::now(), stage.progress).await?;
     given.add(&observed);
     Ok(observed)
@@ -85,10 +96,16 @@ async fn place(
 
 /// The books are in order and everybody has read everything: now the topics forget, as they do with time, so that nobody
 /// misses on them what was never said of copies.
-async fn begin(suite: &Suite, stage: &Stage<'_>, given: Given, most: u64) -> anyhow::Result<Copies> {
+async fn begin(
+    suite: &Suite,
+    stage: &Stage<'_>,
+    given: Given,
+    shelves: &Inboxes,
+    most: u64,
+) -> anyhow::Result<Copies> {
     let failures = suite.audit(given, PATIENCE).await?;
     ensure!(failures.is_empty(), "before anything was copied: {failures:?}");
     suite.expire().await?;
     stage.tell("the topics have forgotten the first orders");
-    Copies::of_the_refused(suite, most).await
+    Copies::of_the_refused(suite, shelves, most).await
 }

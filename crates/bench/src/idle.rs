@@ -68,7 +68,8 @@ pub(crate) async fn run(asked: &Idle, stage: &Stage<'_>) -> anyhow::Result<Repor
     let last = Look::last(&suite).await?;
     let mut report = Report::new("idle")
         .asked("duration", format!("{:?}", asked.duration))
-        .asked("warm-up", format!("{:?}", asked.warm_up));
+        .asked("warm-up", format!("{:?}", asked.warm_up))
+        .asked("with", &asked.with.name);
     let spent = last.usage.since(&first.usage);
     let seconds = spent.took.as_secs_f64();
     let switches = last.switches.since(&first.switches);

@@ -25,7 +25,7 @@ pub struct Load {
     /// What arrivals and orders are drawn from.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
-    /// Settings other than the usual ones: `batch=100`, `workers=2`, `partitions=3`, `VARIABLE=value`, joined by `+`.
+    /// Settings other than the usual ones: `batch=100`, `workers=2`, `partitions=3`, `processes=2`, `VARIABLE=value`, joined by `+`.
     #[arg(long, default_value = "usual")]
     pub with: Variant,
     #[command(flatten)]

@@ -48,8 +48,9 @@ pub(crate) async fn run(asked: &Soak, stage: &Stage<'_>) -> anyhow::Result<Repor
         meddle(&suite, HOLD, &plan, HOLDER, begun),
         meddle(&suite, READ, &plan, READER, begun),
     )?;
-    let mut report = Report::new("soak")
-        .asked("rate", asked.load.rate)
+    let mut report = asked
+        .load
+        .asked("soak")
         .asked("duration", format!("{:?}", asked.duration))
         .asked("transaction held open in", &plan.phases[HOLDER as usize].name)
         .asked("snapshot held in", &plan.phases[READER as usize].name);

@@ -78,6 +78,18 @@ impl Stage<'_> {
 }
 
 impl Load {
+    /// A report that says what was asked for.
+    pub(crate) fn asked(&self, workload: &str) -> Report {
+        Report::new(workload)
+            .asked("rate", self.rate)
+            .asked("p99 bound", format!("{:?}", self.bound))
+            .asked("warm-up", format!("{:?}", self.warm_up))
+            .asked("arrivals", format!("{:?}", self.arrivals).to_lowercase())
+            .asked("skus", format!("{:?}", self.skus).to_lowercase())
+            .asked("seed", self.seed)
+            .asked("with", &self.with.name)
+    }
+
     /// Orders of this load, to their end, over these phases after the warm-up.
     pub(crate) fn plan(&self, phases: impl IntoIterator<Item = Phase>) -> Plan {
         let warm_up = Phase { name: "warm-up".to_owned(), lasts: self.warm_up, rate: self.rate };

@@ -70,14 +70,11 @@ impl Bench<'_> {
     pub(crate) async fn run(&self) -> anyhow::Result<Report> {
         let load = &self.asked.load;
         let rate = if self.asked.find_capacity { "as found".to_owned() } else { load.rate.to_string() };
-        let mut report = Report::new(self.kind.name())
+        let mut report = load
+            .asked(self.kind.name())
             .asked("rate", rate)
-            .asked("p99 bound", format!("{:?}", load.bound))
             .asked("duration", format!("{:?}", self.asked.duration))
-            .asked("warm-up", format!("{:?}", load.warm_up))
-            .asked("arrivals", format!("{:?}", load.arrivals).to_lowercase())
-            .asked("skus", format!("{:?}", self.skus()).to_lowercase())
-            .asked("seed", load.seed);
+            .asked("skus", format!("{:?}", self.skus()).to_lowercase());
         if self.asked.compare.is_empty() {
             let measured = self.measure(&load.with).await?;
             report.pictures = picture::all(&measured.observed);

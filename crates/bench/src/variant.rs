@@ -32,8 +32,8 @@ impl Variant {
                 return Ok(());
             }
             "processes" => {
-                let processes = value.parse().ok().filter(|it| (1..=16).contains(it));
-                self.processes = processes.ok_or("expected 1 to 16 processes")?;
+                let processes = value.parse().ok().filter(|it| (1..=8).contains(it));
+                self.processes = processes.ok_or("expected 1 to 8 processes")?;
                 return Ok(());
             }
             other if !other.is_empty() && other.chars().all(|it| it.is_ascii_uppercase() || it == '_') => {

@@ -28,7 +28,11 @@ impl Hunter {
             loop {
                 sleep(PAUSE).await;
                 // What cannot be looked at now, because a server is away, can be later.
-                let audit = audit::audit(&sources, &audit::Options { patience: PATIENCE }).await;
+                let audit = audit::audit(
+                    &sources,
+                    &audit::Options { patience: PATIENCE, ..audit::Options::default() },
+                )
+                .await;
                 let Some(first) = audit.ok().and_then(|it| first_of(laws, it.violations)) else { continue };
                 let at_ms = begun.elapsed().as_millis() as u64;
                 let _ = tell.send(Some(First { at_ms, law: first.law, text: first.text }));

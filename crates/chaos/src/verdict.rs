@@ -23,7 +23,10 @@ pub(crate) async fn conclude(suite: &Suite, tally: &Tally, report: &mut Report, 
         Ok(took) => report.figures.rest_ms = Some(took.as_millis() as u64),
         Err(error) => report.failures.push(format!("nothing comes to rest: {error:#}")),
     }
-    let audited = async { audit::audit(&sources(suite).await?, &audit::Options { patience: rest }).await };
+    let audited = async {
+        audit::audit(&sources(suite).await?, &audit::Options { patience: rest, ..audit::Options::default() })
+            .await
+    };
     report.audit = report.seen("the books cannot be audited", audited.await);
     let lost = report.seen("the accepted orders cannot be looked up", lost(suite, tally).await);
     report.failures.extend(lost.into_iter().flatten());

@@ -21,12 +21,24 @@ pub struct Writes {
 impl Writes {
     /// Adds one, which counts its parameters from `$1`; they are to be bound in their order.
     pub fn add(&mut self, sql: &'static str) -> Parameters<'_> {
+        debug_assert!(self.failed.is_some() || self.is_bound(), "parameters of {:?}", self.parts.last());
         self.parts.push(behind(self.arguments.len(), sql));
         Parameters(self)
     }
 
+    /// Whether the last one has got as many parameters as it names.
+    fn is_bound(&self) -> bool {
+        let Some(last) = self.parts.last() else { return true };
+        let numbers = last.split('$').skip(1).map(|it| {
+            let digits = it.find(|it: char| !it.is_ascii_digit()).unwrap_or(it.len());
+            it[..digits].parse::<usize>().unwrap_or(usize::MAX)
+        });
+        numbers.max().is_none_or(|it| it == self.arguments.len())
+    }
+
     /// Carries out all that was added. A single one is sent as it is.
     pub async fn send(self, tx: &mut PgConnection) -> sqlx::Result<()> {
+        debug_assert!(self.failed.is_some() || self.is_bound(), "parameters of {:?}", self.parts.last());
         if let Some(error) = self.failed {
             return Err(sqlx::Error::Encode(error));
         }

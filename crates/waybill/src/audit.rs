@@ -159,7 +159,7 @@ async fn once(
     audit: &Audit,
     stops: &mut Stops,
 ) -> anyhow::Result<Option<anyhow::Result<()>>> {
-    let options = Options { patience: audit.patience };
+    let options = Options { patience: audit.patience, ..Options::default() };
     let report = tokio::select! {
         report = audit::audit(sources, &options) => report,
         () = stops.next() => return Ok(None),

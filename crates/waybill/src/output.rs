@@ -55,7 +55,9 @@ pub(crate) fn writable(json: Option<&Path>, html: Option<&Path>) -> Result<(), M
         return Err(Misused(format!("{text}: {}", html.display())));
     }
     for file in [json, html].into_iter().flatten() {
-        fs::write(file, "").map_err(|error| Misused(format!("writing {}: {error}", file.display())))?;
+        // A report that is there stays until there is another.
+        let opened = fs::OpenOptions::new().create(true).append(true).open(file);
+        opened.map_err(|error| Misused(format!("writing {}: {error}", file.display())))?;
     }
     Ok(())
 }

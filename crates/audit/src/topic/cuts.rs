@@ -9,14 +9,13 @@ use uuid::Uuid;
 
 use super::Key;
 
-/// Ids carry the clock of the machine that made them, and transactions commit in another order than they begin.
-const SLACK: Duration = Duration::from_secs(600);
-
 /// Where the partitions of a topic begin.
 #[derive(Debug)]
 pub(super) struct Cuts {
     /// Compaction keeps the last word on a key, retention the last of all words.
     pub(super) compacted: bool,
+    /// Ids carry the clock of the machine that made them: so far apart these may be.
+    clocks: Duration,
     partitions: Vec<Beginning>,
 }
 
@@ -29,11 +28,11 @@ struct Beginning {
 }
 
 impl Cuts {
-    pub(super) fn of(info: &TopicInfo, aggregate: Aggregate) -> Self {
+    pub(super) fn of(info: &TopicInfo, aggregate: Aggregate, clocks: Duration) -> Self {
         let beginning =
             |it: &bus::topics::PartitionInfo| Beginning { id: it.id, lost: it.low > 0, oldest: None };
         let partitions = info.partitions.iter().map(beginning).collect();
-        Self { compacted: aggregate == Aggregate::Product, partitions }
+        Self { compacted: aggregate == Aggregate::Product, clocks, partitions }
     }
 
     /// Takes the next event of a partition.
@@ -47,7 +46,7 @@ impl Cuts {
     pub(super) fn may_lack(&self, partition: i32, key: &Key) -> bool {
         let Some(it) = self.partitions.iter().find(|it| it.id == partition) else { return self.compacted };
         let born = key.order().and_then(made_at);
-        let young = it.oldest.zip(born).is_some_and(|(oldest, born)| born > oldest + SLACK);
+        let young = it.oldest.zip(born).is_some_and(|(oldest, born)| born > oldest + self.clocks);
         self.compacted || it.lost && !young
     }
 
@@ -91,6 +90,7 @@ mod tests {
     use super::*;
 
     const DAY: u64 = 86_400;
+    const CLOCKS: Duration = Duration::from_secs(600);
     const NOW: u64 = 1_800_000_000;
 
     fn made(seconds: u64) -> Uuid {
@@ -102,7 +102,7 @@ mod tests {
     fn check(low: i64, oldest: Option<u64>, order: Uuid, expected: bool) {
         let partitions = vec![PartitionInfo { id: 0, low, high: 9 }];
         let info = TopicInfo { name: "waybill.order".into(), partitions };
-        let mut cuts = Cuts::of(&info, Aggregate::Order);
+        let mut cuts = Cuts::of(&info, Aggregate::Order, CLOCKS);
         if let Some(ago) = oldest {
             cuts.note(0, made(NOW - ago));
             cuts.note(0, made(NOW));
@@ -129,7 +129,8 @@ mod tests {
     fn each_partition_excuses_its_own_keys() {
         let partitions = [0, 7, 7].into_iter().zip(0..);
         let partitions = partitions.map(|(low, id)| PartitionInfo { id, low, high: 9 }).collect();
-        let mut cuts = Cuts::of(&TopicInfo { name: "waybill.order".into(), partitions }, Aggregate::Order);
+        let mut cuts =
+            Cuts::of(&TopicInfo { name: "waybill.order".into(), partitions }, Aggregate::Order, CLOCKS);
         cuts.note(1, made(NOW - 2 * DAY));
         cuts.note(2, made(NOW - DAY / 2));
         let order = Key::Order(made(NOW - DAY));

@@ -30,6 +30,7 @@ pub(super) struct OnTopic {
 pub(super) async fn read(
     sources: &Sources,
     past: &ReadPast,
+    cuts: Cuts,
     info: &TopicInfo,
     aggregate: Aggregate,
     counters: &Counters,
@@ -38,7 +39,7 @@ pub(super) async fn read(
     let mut left: BTreeMap<i32, i64> =
         info.partitions.iter().filter(|it| it.low < it.high).map(|it| (it.id, it.high)).collect();
     let from: Vec<_> = info.partitions.iter().map(|it| (info.name.as_str(), it.id, it.low)).collect();
-    let mut on_topic = OnTopic::nothing(info, aggregate);
+    let mut on_topic = OnTopic::nothing(cuts);
     let mut reader = sources.bus.reader(&from)?;
     while !left.is_empty() {
         let polled = timeout(PATIENCE, reader.poll(BATCH, GATHER)).await;
@@ -59,8 +60,8 @@ pub(super) async fn read(
 }
 
 impl OnTopic {
-    pub(super) fn nothing(info: &TopicInfo, aggregate: Aggregate) -> Self {
-        Self { cuts: Cuts::of(info, aggregate), histories: HashMap::new(), beyond: BTreeMap::new() }
+    pub(super) fn nothing(cuts: Cuts) -> Self {
+        Self { cuts, histories: HashMap::new(), beyond: BTreeMap::new() }
     }
 
     pub(super) fn take(

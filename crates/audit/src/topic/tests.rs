@@ -4,6 +4,7 @@ use uuid::{NoContext, Timestamp};
 use super::*;
 
 const DAY: u64 = 86_400;
+const CLOCKS: Duration = Duration::from_secs(600);
 
 fn made(ago: u64) -> Uuid {
     let now = 1_800_000_000;
@@ -43,7 +44,8 @@ fn check(ago: u64, events: &[i64], expected: &[&str], forgotten: u64) {
         partitions: vec![PartitionInfo { id: 0, low: 5, high: 9 }],
     };
     let counters = Counters::from([(Key::Order(order), 2)]);
-    let (mut read, mut verdicts) = (OnTopic::nothing(&info, Aggregate::Order), Verdicts::default());
+    let (mut read, mut verdicts) =
+        (OnTopic::nothing(Cuts::of(&info, Aggregate::Order, CLOCKS)), Verdicts::default());
     read.take(&record(made(8 * DAY), 3, 7 * DAY), Aggregate::Order, &counters, &mut verdicts);
     for sequence in events {
         read.take(&record(order, *sequence, 30), Aggregate::Order, &counters, &mut verdicts);

@@ -3,7 +3,10 @@
 //! leaves behind: events and read model, a reservation, a payment and a shipment that came to nothing, a kept answer, and
 //! in the inboxes as many ids as the orders before have left there.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, SystemTime},
+};
 
 use anyhow::{Context, ensure};
 use audit::SERVICES;
@@ -14,7 +17,7 @@ use uuid::Uuid;
 use crate::{progress::Progress, suite::Suite};
 
 /// The time over which copies were placed, and how long ago that began: long before the topics' first record, which is
-/// why nobody asks them about copies, and in the partition of the inbox that is in use.
+/// why nobody asks them about copies, and mostly in the partition of the inbox that is in use (unless it is night in UTC).
 const SPAN: Duration = Duration::from_secs(6_000);
 const AGO: Duration = Duration::from_secs(7_200);
 /// So many are made in one transaction.
@@ -40,9 +43,23 @@ struct Table {
     step_ms: f64,
 }
 
+/// How many ids there are in each service's inbox.
+pub(super) struct Inboxes(BTreeMap<&'static str, i64>);
+
+impl Inboxes {
+    pub(super) async fn count(suite: &Suite) -> anyhow::Result<Self> {
+        let mut all = BTreeMap::new();
+        for service in SERVICES {
+            let count = sqlx::query_scalar("select count(*) from engine.inbox");
+            all.insert(service, count.fetch_one(&suite.pools[service]).await?);
+        }
+        Ok(Self(all))
+    }
+}
+
 impl Copies {
-    /// Of the orders that are there; there will be `most` at the most.
-    pub(super) async fn of_the_refused(suite: &Suite, most: u64) -> anyhow::Result<Self> {
+    /// Of the orders that are there, which have come since the `shelves` were filled; there will be `most` at the most.
+    pub(super) async fn of_the_refused(suite: &Suite, shelves: &Inboxes, most: u64) -> anyhow::Result<Self> {
         let refused =
             "select order_id from order_view where cancel_reason = 'out-of-stock' order by order_id";
         let refused: Vec<Uuid> = sqlx::query_scalar(refused).fetch_all(&suite.pools["order"]).await?;
@@ -64,9 +81,10 @@ impl Copies {
             let statement = copy_of_rows(&pool, table).await?;
             tables.push(Table { pool, statement, templates, each: 1.0, begins_ms, step_ms });
         }
+        let now = Inboxes::count(suite).await?;
         for service in SERVICES {
             let pool = suite.pools[service].clone();
-            let count: i64 = sqlx::query_scalar("select count(*) from engine.inbox").fetch_one(&pool).await?;
+            let count = now.0[service] - shelves.0[service];
             let templates = sqlx::query_scalar("select event_id from engine.inbox limit $1").bind(IDS);
             let (templates, each) = (templates.fetch_all(&pool).await?, count as f64 / orders.max(1) as f64);
             let statement = copy_of_ids(service);

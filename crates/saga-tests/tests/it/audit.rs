@@ -19,7 +19,9 @@ use self::in_flight::at_least;
 use crate::PATIENCE;
 
 async fn look(sources: &Sources) -> Report {
-    audit::audit(sources, &Options { patience: PATIENCE }).await.expect("everything can be looked at")
+    audit::audit(sources, &Options { patience: PATIENCE, ..Options::default() })
+        .await
+        .expect("everything can be looked at")
 }
 
 /// Suite, load and time enough that orders are in every state. The carrier takes a moment, so that some always are under

@@ -120,7 +120,9 @@ pub(crate) async fn run(repair: Repair) -> anyhow::Result<()> {
 
 impl Repair {
     async fn look(&self, sources: &Sources) -> anyhow::Result<Report> {
-        Ok(audit::audit(sources, &Options { patience: self.patience }).await.map_err(Unseen)?)
+        Ok(audit::audit(sources, &Options { patience: self.patience, ..Options::default() })
+            .await
+            .map_err(Unseen)?)
     }
 
     async fn plan(&self, sources: &Sources, report: &Report) -> anyhow::Result<Plan> {

@@ -43,7 +43,7 @@ async fn a_call_in_vain_an_overdue_order_and_a_relay_that_stands_still_are_found
     let due = due.bind(id.to_string()).execute(&suite.pools["order"]).await.expect("an update");
     assert_eq!(due.rows_affected(), 1, "it has a deadline");
 
-    let options = Options { patience: Duration::from_secs(3) };
+    let options = Options { patience: Duration::from_secs(3), ..Options::default() };
     let report = audit::audit(&suite.sources(), &options).await.expect("everything can be looked at");
     locker.rollback().await.expect("the lock is given back");
     holder.close().await.expect("the lock is given back");

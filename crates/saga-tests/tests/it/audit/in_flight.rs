@@ -31,7 +31,9 @@ async fn a_consumer_that_stands_still_is_found_and_breaks_nothing() {
     // Nothing but an unread record is under way for a confirmed order that shipping has not heard of: it looks as if
     // it stood still for good.
     let patience = std::time::Duration::from_secs(3);
-    let report = audit::audit(&suite.sources(), &Options { patience }).await.expect("it can look");
+    let report = audit::audit(&suite.sources(), &Options { patience, ..Options::default() })
+        .await
+        .expect("it can look");
     suite.thaw("shipping");
     all_have_ended(&suite, &tally, 4 * PATIENCE).await;
     suite.finish().await;
