@@ -20,8 +20,8 @@ use crate::{
     server::{Server, ask, settle},
 };
 
-/// How many connections: four services with a few pools each, several times over while tests run.
-const CONNECTIONS: u16 = 300;
+/// How many connections: four services with a few pools each, several times over while tests run (240 of them then).
+const CONNECTIONS: u16 = 500;
 
 /// A running Postgres. Dropping it ends it, unless it is detached.
 #[derive(Debug)]

@@ -47,8 +47,9 @@ impl<D: Decider> Clone for Api<D> {
 /// Connections for HTTP reads, and as many for what the engine is not in a hurry about. Consumers, commands and relay
 /// have one of their own each, so that none of them waits for another's.
 const POOL: u32 = 4;
-/// Whoever reads over HTTP is told soon that the database is not there.
-const READ: Duration = Duration::from_secs(2);
+/// Whoever reads over HTTP is told soon that the database is not there; but not while a connection is still being opened
+/// on a machine with much else to do: several answers and some computing, which have been seen to take two seconds.
+const READ: Duration = Duration::from_secs(5);
 /// To open a connection takes several answers and some computing, which may take long on a busy machine. One that is
 /// given up is begun anew: were this too short, the service would never begin.
 const CONNECT: Duration = Duration::from_secs(10);
