@@ -154,7 +154,7 @@ impl Relay {
             ended = self.publish(connection, &producer, caution, shutdown) => ended,
             never = vacuum::keep(&self.options) => match never {},
         };
-        // Dropping a client waits for its threads.
+        // To abandon what is in flight waits for the client's threads.
         let _ = tokio::task::spawn_blocking(move || drop(producer)).await;
         Err(ended)
     }

@@ -248,6 +248,9 @@ group.initial.rebalance.delay.ms=0
 # After a kill the controller refuses the broker until its old session is over: 9 s by default, on top of the start.
 broker.session.timeout.ms=5000
 broker.heartbeat.interval.ms=1000
+# Twice a second, unless told otherwise, the controller writes a record that says nothing, for followers to measure
+# how far behind they are.
+metadata.max.idle.interval.ms=5000
 # The cleaner's buffer comes out of the heap, and its default (128 MB) is made for large brokers.
 log.cleaner.dedupe.buffer.size=16777216
 # Tests create and delete many topics.
