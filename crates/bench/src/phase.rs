@@ -69,35 +69,37 @@ impl Observed {
         if self.plan.to_the_end { "confirmed" } else { "answered" }
     }
 
-    /// Why a phase's rate was more than the suite keeps up: `Ok` if it was not.
+    /// Why a phase's rate was more than the suite keeps up, all reasons; `Ok` if it was not.
     pub(crate) fn sustained(&self, phase: usize) -> Result<(), String> {
+        let mut reasons = Vec::new();
         let (asked, errors) = (&self.plan.phases[phase], self.failed_in(phase));
         if !errors.is_empty() {
-            return Err(format!("errors: {errors:?}"));
+            reasons.push(format!("errors: {errors:?}"));
         }
         let unended = self.unended(phase);
         if unended > 0 {
-            return Err(format!("{unended} orders have not ended"));
+            reasons.push(format!("{unended} orders have not ended"));
         }
         let third = asked.lasts.as_secs_f64() / 3.0;
         let growth = self.backlog(phase, 2.0 / 3.0, 1.0) - self.backlog(phase, 0.0, 1.0 / 3.0);
         let allowed = CHANCE + asked.rate * (0.1 + GROWTH * 2.0 * third);
         if growth > allowed {
-            return Err(format!("the backlog grew by {growth:.0} orders"));
+            reasons.push(format!("the backlog grew by {growth:.0} orders"));
         }
         let (name, bound) = (self.promised(), self.plan.bound.as_secs_f64() * 1_000.0);
         let latency = self.latencies(phase).into_iter().find(|it| it.0 == name);
         let p99 = latency.map_or(0.0, |it| it.1.quantile_ms(0.99));
         if p99 > bound {
-            return Err(format!("{name} p99 is {p99:.0} ms, more than {bound:.0} ms"));
+            reasons.push(format!("{name} p99 is {p99:.0} ms, more than {bound:.0} ms"));
         }
-        let most = DRAIN + asked.lasts / 10;
+        let (most, is_last) = (DRAIN + asked.lasts / 10, phase + 1 == self.plan.phases.len());
         match self.drained {
-            _ if phase + 1 < self.plan.phases.len() => Ok(()),
-            Some(took) if took <= most => Ok(()),
-            Some(took) => Err(format!("it took {took:.1?} to drain")),
-            None => Err("it did not drain".to_owned()),
+            _ if !is_last => {}
+            Some(took) if took <= most => {}
+            Some(took) => reasons.push(format!("it took {took:.1?} to drain")),
+            None => reasons.push("it did not drain".to_owned()),
         }
+        if reasons.is_empty() { Ok(()) } else { Err(reasons.join("; ")) }
     }
 
     /// Why the phases from `first` on that were more than the suite keeps up were so.

@@ -51,6 +51,8 @@ fn a_rate_is_sustained_if_the_backlog_stays_and_drains() {
     let late = Some(Duration::from_secs(3));
     assert!(observed(100.0, took, late).sustained(0).is_err_and(|it| it.contains("3.0s to drain")));
     assert!(observed(100.0, took, None).sustained(0).is_err_and(|it| it.contains("did not drain")));
+    let both = observed(90.0, took, late).sustained(0);
+    assert!(both.is_err_and(|it| it.contains("grew") && it.ends_with("orders; it took 3.0s to drain")));
     // Neither grows nor drains slowly, and is too late all the same: by half at the confirmation.
     assert_eq!(observed(100.0, Duration::from_millis(1_980), soon).sustained(0), Ok(()));
     let slow = observed(100.0, Duration::from_millis(2_020), soon);
