@@ -200,10 +200,12 @@ impl ProducerContext<NoCustomPartitioner> for Acknowledgements {
 
 #[cfg(test)]
 mod tests {
+    use testkit::eventually;
+
     use super::*;
 
-    #[test]
-    fn one_that_is_not_wanted_any_more_ends() {
+    #[tokio::test]
+    async fn one_that_is_not_wanted_any_more_ends() {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", "127.0.0.1:1");
         let producer = KafkaProducer::new(config).unwrap();
@@ -211,12 +213,10 @@ mod tests {
 
         drop(producer);
 
-        for _ in 0..100 {
-            if client.strong_count() == 0 {
-                return;
-            }
-            thread::sleep(LOOK / 10);
-        }
-        panic!("the client is still there");
+        eventually(10 * LOOK, "the client has ended", async || match client.strong_count() {
+            0 => Ok(()),
+            _ => Err("it is still there".to_owned()),
+        })
+        .await;
     }
 }
