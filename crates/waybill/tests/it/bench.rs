@@ -4,11 +4,12 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::waybill::{done, run, waybill};
+use crate::waybill::{Room, done, run, waybill};
 
 /// Five seconds at a rate that a machine keeps up with that has other work.
 #[test]
 fn a_saga_is_measured_and_its_books_are_in_order() {
+    let _room = Room::take();
     let scratch = local::Scratch::new().expect("a directory");
     let (json, html) = (scratch.path().join("report.json"), scratch.path().join("report.html"));
     let args = ["bench", "saga", "--rate", "20", "--warm-up", "1s", "--duration", "5s", "--bound", "1m"];
@@ -56,6 +57,7 @@ fn a_saga_is_measured_and_its_books_are_in_order() {
 /// Nobody confirms an order in a millisecond.
 #[test]
 fn a_rate_that_is_not_sustained_is_told_and_ends_with_4() {
+    let _room = Room::take();
     let args = ["bench", "saga", "--rate", "5", "--warm-up", "1s", "--duration", "2s", "--bound", "1ms"];
     let said = run(&mut waybill(&args));
     assert_eq!(said.code, Some(4), "{}{}", said.out, said.err);
@@ -65,6 +67,7 @@ fn a_rate_that_is_not_sustained_is_told_and_ends_with_4() {
 
 #[test]
 fn a_suite_without_orders_is_measured() {
+    let _room = Room::take();
     let scratch = local::Scratch::new().expect("a directory");
     let json = scratch.path().join("report.json");
     let said =
@@ -84,6 +87,7 @@ fn a_suite_without_orders_is_measured() {
 /// each service.
 #[test]
 fn a_suite_is_measured_beside_orders_of_the_past() {
+    let _room = Room::take();
     let scratch = local::Scratch::new().expect("a directory");
     let json = scratch.path().join("report.json");
     let args = ["bench", "growth", "--rate", "20", "--orders", "1000,2000", "--with", "processes=2"];

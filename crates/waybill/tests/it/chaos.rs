@@ -4,11 +4,12 @@ use std::{env, fs, path::Path, process::Command};
 
 use serde_json::Value;
 
-use crate::waybill::{done, run, waybill};
+use crate::waybill::{Room, done, run, waybill};
 
 /// One fault of each family, on real processes, Kafka and Postgres. Another plan by `CHAOS_SEED`.
 #[test]
 fn a_suite_is_broken_in_every_way_and_the_books_are_in_order() {
+    let _room = Room::take();
     let scratch = local::Scratch::new().expect("a directory");
     let (json, html) = (scratch.path().join("report.json"), scratch.path().join("report.html"));
     let seed = env::var("CHAOS_SEED").unwrap_or_else(|_| "1".to_owned());
@@ -35,6 +36,7 @@ const FAMILIES: usize = 9;
 
 #[test]
 fn a_run_that_fails_keeps_its_logs_beside_the_report() {
+    let _room = Room::take();
     let scratch = local::Scratch::new().expect("a directory");
     // Alone it finds no programs beside it.
     let alone = scratch.path().join("waybill");

@@ -12,18 +12,24 @@ use nix::{
     unistd::Pid,
 };
 
-use crate::waybill::{done, free_ports, processes_with, run, urls, waybill, within};
+use crate::waybill::{Room, done, free_ports, processes_with, run, urls, waybill, within};
 
 /// Takes everything down when the test ends, however it does.
 pub(crate) struct Suite {
     name: String,
     ports: Vec<(String, String)>,
+    _room: Room,
 }
 
 impl Suite {
+    fn new(name: &str) -> Self {
+        let _room = Room::take();
+        Self { name: format!("{name}-{}", std::process::id()), ports: free_ports(), _room }
+    }
+
     /// One that is up, natively.
     pub(crate) fn up(name: &str) -> Self {
-        let suite = Self { name: format!("{name}-{}", std::process::id()), ports: free_ports() };
+        let suite = Self::new(name);
         done(&mut suite.command(&["up", "-d", "--native"]));
         suite
     }
@@ -54,8 +60,7 @@ impl Drop for Suite {
 
 #[test]
 fn it_comes_up_survives_a_kill_and_goes_down_without_a_trace() {
-    let name = format!("native-test-{}", std::process::id());
-    let suite = Suite { name: name.clone(), ports: free_ports() };
+    let suite = Suite::new("native-test");
     let up = || done(&mut suite.command(&["up", "-d", "--native"]));
 
     let first = up();
@@ -80,12 +85,12 @@ fn it_comes_up_survives_a_kill_and_goes_down_without_a_trace() {
     let down = done(&mut suite.command(&["down", "--purge"]));
     assert!(down.ends_with("its data is deleted\n"), "{down}");
     assert_eq!(done(&mut suite.command(&["down"])), "nothing is up\n");
-    assert_eq!(processes_with(&format!("WAYBILL_SUITE={name}")), Vec::<String>::new());
+    assert_eq!(processes_with(&format!("WAYBILL_SUITE={}", suite.name)), Vec::<String>::new());
 }
 
 #[test]
 fn in_the_foreground_the_end_of_one_part_is_the_end_of_all() {
-    let suite = Suite { name: format!("native-front-{}", std::process::id()), ports: free_ports() };
+    let suite = Suite::new("native-front");
     let mut up =
         suite.command(&["up", "--native"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(up.stdout.take().unwrap()).lines().map(Result::unwrap);
@@ -111,7 +116,7 @@ fn in_the_foreground_the_end_of_one_part_is_the_end_of_all() {
 
 #[test]
 fn a_taken_port_is_named_with_its_variable_and_leaves_nothing() {
-    let suite = Suite { name: format!("native-taken-{}", std::process::id()), ports: free_ports() };
+    let suite = Suite::new("native-taken");
     let (variable, port) = &suite.ports[3];
     let _holder = std::net::TcpListener::bind(format!("127.0.0.1:{port}")).unwrap();
 

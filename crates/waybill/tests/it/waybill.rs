@@ -2,6 +2,7 @@
 
 use std::{
     process::{Command, Output},
+    sync::{Condvar, Mutex},
     thread,
     time::{Duration, Instant},
 };
@@ -45,6 +46,32 @@ pub(crate) fn done(command: &mut Command) -> String {
     let said = run(command);
     assert_eq!(said.code, Some(0), "{}{}", said.out, said.err);
     said.out
+}
+
+/// Room for a suite with servers of its own, held as long as it runs.
+///
+/// Each begins with a JVM and an `initdb`: seconds of nothing but computing. With as many at once as tests run, none
+/// would serve in the time that a start may take.
+pub(crate) struct Room(());
+
+const ROOMS: usize = 3;
+static TAKEN: Mutex<usize> = Mutex::new(0);
+static LEFT: Condvar = Condvar::new();
+
+impl Room {
+    /// Waits for one.
+    pub(crate) fn take() -> Self {
+        let taken = TAKEN.lock().expect("nobody panics counting");
+        *LEFT.wait_while(taken, |taken| *taken == ROOMS).expect("nobody panics counting") += 1;
+        Self(())
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        *TAKEN.lock().expect("nobody panics counting") -= 1;
+        LEFT.notify_one();
+    }
 }
 
 /// Free ports for all parts, as variables.
