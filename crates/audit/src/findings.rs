@@ -12,6 +12,8 @@ use crate::{
 
 /// A deadline is late after this time, by the database's clock.
 const GRACE_SECS: f64 = 10.0;
+/// A call is late after this time: longer than one may take that somebody else has begun.
+const CALL_GRACE_SECS: f64 = 30.0;
 /// What is asked so often in vain is told; as the metric `waybill_effects_failing` counts it.
 const IN_VAIN: i32 = 5;
 
@@ -21,6 +23,7 @@ pub(crate) async fn find(sources: &Sources, verdicts: &mut Verdicts) -> anyhow::
         let found = async {
             overdue(pool, service, verdicts).await?;
             failing(pool, service, verdicts).await?;
+            unasked(pool, service, verdicts).await?;
             parked(pool, service, verdicts).await?;
             redriven(pool, service, verdicts).await
         };
@@ -52,6 +55,19 @@ async fn failing(pool: &PgPool, service: &str, verdicts: &mut Verdicts) -> sqlx:
         let (attempt, error): (i32, &str) = (row.try_get(1)?, row.try_get(2)?);
         let text = format!("asked {attempt} times in vain: {error}");
         add(verdicts, Kind::Failing, service, row.try_get(0)?, text);
+    }
+    Ok(())
+}
+
+/// Calls that are due and that nobody makes: who was to make them stands still.
+async fn unasked(pool: &PgPool, service: &str, verdicts: &mut Verdicts) -> sqlx::Result<()> {
+    let query = "select key, extract(epoch from clock_timestamp() - due_at)::bigint from engine.effect
+        where due_at < clock_timestamp() - make_interval(secs => $1) and attempt < $2 order by due_at limit $3";
+    let late = sqlx::query(query).bind(CALL_GRACE_SECS).bind(IN_VAIN).bind(MOST as i64);
+    for row in late.fetch_all(pool).await? {
+        let late: i64 = row.try_get(1)?;
+        let text = format!("its call to the outside was due {late} s ago, and is not made");
+        add(verdicts, Kind::Overdue, service, row.try_get(0)?, text);
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use order::{Return, Status};
 
 use crate::{
     law::Law,
-    seen::{Books, Held, Holding, Moving, Ordered, Paid, Paying, Seen, Shipped},
+    seen::{Books, Held, Holding, Leg, Moving, Ordered, Paid, Paying, Seen, Shipped},
 };
 
 /// What is broken whenever it is seen, provided that effects were read before their causes: order, shipment,
@@ -15,11 +15,17 @@ pub(crate) fn at_any_time(seen: &Seen) -> Broken {
     if let Some(order) = order {
         broken.extend(order_caused(order, shipment, payment, stock));
         broken.extend(compensated(order, payment, stock));
+        let items = stock.and_then(|it| it.items);
+        broken.extend(unless(
+            items.is_none_or(|it| it == order.items),
+            Law::Caused,
+            "its reservation is of other items than were ordered",
+        ));
         let text = "the ledger is in another currency than its total";
         broken.extend(unless(books.is_in(order.total.currency), Law::Provider, text));
     }
     if shipment.is_some_and(|it| it.has_left()) {
-        broken.extend(departure_caused(payment, stock));
+        broken.extend(departure_caused(seen));
     }
     if let Some(payment) = payment {
         broken.extend(amounts(payment, order));
@@ -72,12 +78,15 @@ fn order_caused(
     .collect()
 }
 
-fn departure_caused(payment: &Option<Paid>, stock: &Option<Held>) -> Broken {
+fn departure_caused(seen: &Seen) -> Broken {
+    let Seen { order, payment, stock, books, .. } = seen;
     let taken = payment.is_some_and(|it| it.status == Paying::Captured);
+    let booked = order.is_none_or(|it| books.net() >= it.total.amount);
     let kept =
         stock.is_some_and(|it| matches!(it.status, Holding::Reserved | Holding::Kept | Holding::Deducted));
     [
         unless(taken, Law::Caused, "its parcel has left, and its money is not there"),
+        unless(booked, Law::Caused, "its parcel has left, and the ledger does not have its total"),
         unless(kept, Law::Caused, "its parcel has left without its stock"),
     ]
     .into_iter()
@@ -116,6 +125,7 @@ fn amounts(payment: &Paid, order: &Option<Ordered>) -> Broken {
 
 fn provider(payment: &Paid, books: &Books) -> Broken {
     let so = |said: i64, booked: i64| said == 0 || said == booked;
+    let same = payment.intent.is_none() || books.intent.is_none() || payment.intent == books.intent;
     let none = books.net() == 0 && books.held() == 0;
     let over =
         matches!(payment.status, Paying::Voided | Paying::Refunded | Paying::Declined | Paying::Cancelled);
@@ -123,6 +133,7 @@ fn provider(payment: &Paid, books: &Books) -> Broken {
         unless(so(payment.authorized, books.authorized), Law::Provider, "authorised otherwise in the ledger"),
         unless(so(payment.captured, books.captured), Law::Provider, "captured otherwise in the ledger"),
         unless(so(payment.refunded, books.refunded), Law::Provider, "refunded otherwise in the ledger"),
+        unless(same, Law::Provider, "the ledger has another payment intent than payment knows"),
         unless(!over || none, Law::Provider, "payment holds nothing any more, and the provider does"),
     ]
     .into_iter()
@@ -139,6 +150,36 @@ fn charged_once(books: &Books) -> Broken {
     .into_iter()
     .flatten()
     .collect()
+}
+
+/// Money that somebody else has moved at the provider: the books were so before payment was looked at again, payment
+/// has no question left to ask, and yet says otherwise. What it says while money is on its way back is judged at the end.
+pub(crate) fn moved_by_others(before: &Seen, now: &Seen) -> Option<(Law, &'static str)> {
+    let said = match now.payment {
+        None => (0, 0),
+        Some(it) => match it.status {
+            Paying::Awaiting => (0, 0),
+            Paying::Authorized | Paying::Captured => (it.authorized, it.captured),
+            _ => return None,
+        },
+    };
+    let Books { authorized, captured, refunded, cancelled, .. } = now.books;
+    let so = (authorized, captured, refunded, cancelled) == (said.0, said.1, 0, 0);
+    unless(so || before.books != now.books, Law::Provider, "money was moved that payment has not asked for")
+}
+
+/// What an order lacks that waits for nothing but a person who moves its parcel.
+pub(crate) fn while_waiting(seen: &Seen, leg: Leg) -> Option<(Law, &'static str)> {
+    let order = seen.order?;
+    let holding = seen.stock.map(|it| it.status);
+    let held = match leg {
+        Leg::Dispatch => matches!(holding, Some(Holding::Reserved | Holding::Kept)),
+        Leg::Deliver => holding == Some(Holding::Deducted),
+    };
+    let taken = (seen.books.net(), seen.books.held()) == (order.total.amount, 0);
+    unless(held, Law::Caused, "its parcel waits for a person, and its stock is not held").or_else(|| {
+        unless(taken, Law::Caused, "its parcel waits for a person, and the ledger does not have its total")
+    })
 }
 
 /// What an order that has settled still lacks elsewhere. What it has published may not have been read yet, so this

@@ -18,7 +18,7 @@ use crate::{
     law::Law,
     look::Wanted,
     report::{Subject, Verdicts},
-    seen::Seen,
+    seen::{Print, Seen},
 };
 
 #[derive(Deserialize)]
@@ -112,6 +112,7 @@ async fn enter(
             Kind::Authorize => {
                 books.authorized += entry.amount;
                 books.authorizations = books.authorizations.saturating_add(1);
+                books.intent.get_or_insert_with(|| Print::of(&&*entry.payment_intent));
             }
             Kind::Capture => {
                 books.captured += entry.amount;

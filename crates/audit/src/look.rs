@@ -7,7 +7,7 @@ mod stock;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use anyhow::Context;
-use events::{Aggregate, Timestamp};
+use events::{Aggregate, Item, Timestamp};
 use futures::TryStreamExt;
 use sqlx::{PgPool, Postgres, Row, Transaction, postgres::PgRow};
 use uuid::Uuid;
@@ -19,7 +19,7 @@ use crate::{
     law::Law,
     ledger,
     report::Verdicts,
-    seen::{Held, Holding, Leg, Moving, Paid, Paying, Seen, Shipped},
+    seen::{Held, Holding, Leg, Moving, Paid, Paying, Print, Seen, Shipped},
     topic::{Key, Numbered},
 };
 
@@ -44,6 +44,8 @@ pub(crate) struct Look {
 pub(crate) struct Work {
     /// Something to publish or to ask, or a time to wait for.
     pub(crate) open: BTreeSet<Uuid>,
+    /// Of these, something to ask.
+    pub(crate) asked: BTreeSet<Uuid>,
     /// Dead letters.
     pub(crate) parked: BTreeSet<Uuid>,
 }
@@ -160,7 +162,7 @@ impl Look {
         let mut tx = snapshot(sources.database("payment")?).await?;
         let mut rows = sqlx::query(
             "select order_id, sequence, status, reserved, confirmed, cancelled, amount, currency, authorized,
-                 captured, refunded
+                 captured, refunded, reference
              from payment where $1::uuid[] is null or order_id = any($1)",
         )
         .bind(wanted)
@@ -181,14 +183,17 @@ impl Look {
     ) -> anyhow::Result<()> {
         let mut tx = snapshot(sources.database("inventory")?).await?;
         let mut rows = sqlx::query(
-            "select order_id, sequence, status from reservation
+            "select order_id, sequence, status, items::text from reservation
              where $1::uuid[] is null or order_id = any($1)",
         )
         .bind(wanted)
         .fetch(&mut *tx);
         while let Some(row) = rows.try_next().await? {
             let status = Holding::parse(row.try_get("status")?)?;
-            let held = Held { sequence: count(row.try_get("sequence")?)?, status };
+            let items: Vec<Item> = serde_json::from_str(row.try_get("items")?)?;
+            let items = items.iter().map(|it| (it.sku.as_str(), it.quantity));
+            let items = (items.len() > 0).then(|| Print::of_items(items));
+            let held = Held { sequence: count(row.try_get("sequence")?)?, status, items };
             self.seen(row.try_get("order_id")?).stock = Some(held);
         }
         drop(rows);
@@ -229,14 +234,20 @@ impl Look {
 
 impl Work {
     async fn read(&mut self, tx: &mut Snapshot, keys: &[String]) -> anyhow::Result<()> {
-        let open: Vec<String> = sqlx::query_scalar(
-            "select key from engine.effect where key = any($1)
-             union select key from engine.deadline where key = any($1)",
+        let open: Vec<(String, bool)> = sqlx::query_as(
+            "select key, true from engine.effect where key = any($1)
+             union select key, false from engine.deadline where key = any($1)",
         )
         .bind(keys)
         .fetch_all(&mut **tx)
         .await?;
-        self.open.extend(open.iter().filter_map(|it| it.parse::<Uuid>().ok()));
+        for (key, is_asked) in open {
+            let Ok(id) = key.parse::<Uuid>() else { continue };
+            self.open.insert(id);
+            if is_asked {
+                self.asked.insert(id);
+            }
+        }
         let parked: Vec<Vec<u8>> =
             sqlx::query_scalar("select key from engine.dead_letter where key = any($1) group by key")
                 .bind(keys.iter().map(String::as_bytes).collect::<Vec<_>>())
@@ -262,5 +273,6 @@ fn paid(row: &PgRow) -> anyhow::Result<Paid> {
         reserved: row.try_get("reserved")?,
         confirmed: row.try_get("confirmed")?,
         cancelled: row.try_get("cancelled")?,
+        intent: row.try_get::<Option<&str>, _>("reference")?.map(|it| Print::of(&it)),
     })
 }

@@ -70,7 +70,7 @@ pub struct Finding {
 #[derive(Serialize, Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
-    /// A deadline has passed and nothing was done about it.
+    /// A deadline has passed, or a call to the outside was due, and nothing was done about it.
     Overdue,
     /// A call to the outside was made five times or more in vain.
     Failing,

@@ -104,6 +104,12 @@ fn order(id: Uuid, before: &Seen, now: &Seen, second: &Look, passed: bool) -> Ju
     if second.work.parked.contains(&id) {
         return Judged::Fine;
     }
+    if !order.is_settled()
+        && !second.work.asked.contains(&id)
+        && let Some((law, what)) = judge::moved_by_others(before, now)
+    {
+        return Judged::Broken(law, what);
+    }
     let had_settled = before.order.is_some_and(|it| it.is_settled());
     match judge::at_the_end(now) {
         None if order.is_settled() => return Judged::Fine,
@@ -115,7 +121,10 @@ fn order(id: Uuid, before: &Seen, now: &Seen, second: &Look, passed: bool) -> Ju
     }
     if passed && stands(id, &order, before, now, second) {
         return match now.shipment.as_ref().and_then(Shipped::awaits) {
-            Some(leg) => Judged::Awaits(leg),
+            Some(leg) => match judge::while_waiting(now, leg) {
+                Some((law, what)) => Judged::Broken(law, what),
+                None => Judged::Awaits(leg),
+            },
             None => Judged::Broken(Law::Ends, "nothing is under way for it"),
         };
     }

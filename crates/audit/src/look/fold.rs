@@ -14,7 +14,7 @@ use super::{Snapshot, count};
 use crate::{
     law::Law,
     report::{Subject, Verdicts},
-    seen::{Ordered, Seen},
+    seen::{Ordered, Print, Seen},
 };
 
 macro_rules! columns {
@@ -105,6 +105,7 @@ fn finish(
         let view = OrderView::of(order);
         let ordered = Ordered {
             total: view.total,
+            items: Print::of_items(view.lines.iter().map(|it| (it.sku.as_str(), it.quantity))),
             version: count(order.version)?,
             sequence: count(order.sequence)?,
             status: view.status,

@@ -2,13 +2,16 @@ use events::Money;
 use order::Status;
 
 use super::*;
-use crate::seen::Moving;
+use crate::seen::{Books, Held, Holding, Moving, Paid, Paying, Print};
 
 /// A confirmed and paid order whose parcel stands so.
 fn confirmed(status: Moving, captured: bool, awaits_stock: bool) -> Seen {
+    let (total, items) = (Money { amount: 1999, currency: "USD".parse().unwrap() }, Print::of(&"items"));
+    let holding = if status == Moving::Dispatched { Holding::Deducted } else { Holding::Kept };
     Seen {
         order: Some(Ordered {
-            total: Money { amount: 1999, currency: "USD".parse().unwrap() },
+            total,
+            items,
             version: 4,
             sequence: 3,
             status: Status::Confirmed,
@@ -18,7 +21,20 @@ fn confirmed(status: Moving, captured: bool, awaits_stock: bool) -> Seen {
             money_back: None,
         }),
         shipment: Some(Shipped { sequence: 1, status, captured, kept: true, awaits_stock }),
-        ..Seen::default()
+        payment: Some(Paid {
+            amount: Some(total),
+            authorized: 1999,
+            captured: 1999,
+            refunded: 0,
+            sequence: 2,
+            status: Paying::Captured,
+            reserved: true,
+            confirmed: true,
+            cancelled: false,
+            intent: None,
+        }),
+        stock: Some(Held { sequence: 2, items: Some(items), status: holding }),
+        books: Books { authorized: 1999, captured: 1999, ..Books::default() },
     }
 }
 
@@ -45,4 +61,20 @@ fn a_parcel_that_cannot_move_stands() {
     let stands = || Judged::Broken(Law::Ends, "nothing is under way for it");
     check(confirmed(Moving::Scheduled, false, false), true, |_, _| {}, stands());
     check(confirmed(Moving::Scheduled, true, true), true, |_, _| {}, stands());
+}
+
+#[test]
+fn what_somebody_else_has_taken_is_no_parcel_that_waits() {
+    let mut seen = confirmed(Moving::Scheduled, true, false);
+    seen.books.refunded = 1999;
+    let moved = || Judged::Broken(Law::Provider, "money was moved that payment has not asked for");
+    check(seen.clone(), true, |_, _| {}, moved());
+    // Whatever is published and read: payment itself knows. Its carrier's deadline explains nothing, a call may.
+    check(seen.clone(), false, |id, it| _ = it.work.open.insert(id), moved());
+    check(seen, true, |id, it| (it.work.open.insert(id), _ = it.work.asked.insert(id)).1, Judged::InFlight);
+
+    let mut seen = confirmed(Moving::Scheduled, true, false);
+    seen.stock = seen.stock.map(|it| Held { status: Holding::Released, ..it });
+    let lost = "its parcel waits for a person, and its stock is not held";
+    check(seen, true, |_, _| {}, Judged::Broken(Law::Caused, lost));
 }

@@ -66,6 +66,36 @@ async fn a_call_in_vain_an_overdue_order_and_a_relay_that_stands_still_are_found
     assert!(text(Kind::Relay).starts_with("its relay does not move: 1 events wait"), "{report:#?}");
 }
 
+/// Payment is frozen with a call to make, for longer than a call may take.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_that_nobody_makes_is_found() {
+    let env = vec![("payment", "PROVIDER_API_KEY", "sk_test_other".to_owned())];
+    let mut suite = Processes::start_with(Setup { env, ..Setup::default() }).await;
+    PLAIN.stock(&suite.target(), 0).await.expect("stock");
+    let id = place_and_reserve(&suite).await;
+    at_least(&suite, 1, "payment", "engine.effect").await;
+    suite.kill("payment").await;
+    // Long before another may make the call that was under way.
+    let options = Options { patience: Duration::from_secs(1), ..Options::default() };
+    let sources = suite.sources();
+    let look = async || audit::audit(&sources, &options).await.expect("everything can be looked at");
+    let before = look().await;
+    let due =
+        sqlx::query("update engine.effect set due_at = clock_timestamp() - interval '45 s', attempt = 1");
+    due.execute(&suite.pools["payment"]).await.expect("an update");
+    let after = look().await;
+    suite.clear().await;
+
+    let late = |it: &audit::Report| {
+        let late = it.findings.iter().filter(|it| it.kind == Kind::Overdue);
+        late.map(|it| (it.service.clone(), it.key.clone(), it.text.clone())).collect::<Vec<_>>()
+    };
+    assert_eq!(late(&before), [], "{before:#?}");
+    let [(service, key, text)] = late(&after).try_into().expect("one is late");
+    assert_eq!((service.as_str(), key), ("payment", Some(id.to_string())), "{after:#?}");
+    assert!(text.starts_with("its call to the outside was due 4"), "{text}");
+}
+
 /// The carrier forgets one parcel, and moves the next.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_parcel_whose_deadline_is_gone_is_found() {

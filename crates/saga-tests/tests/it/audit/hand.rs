@@ -2,16 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use ::load::PLAIN;
 use audit::{Law, Violation};
 use events::{Event as _, PaymentAuthorized};
-use saga_tests::processes::PROVIDER;
+use saga_tests::processes::{PROVIDER, Setup};
 use serde_json::Value;
 use sqlx::{Connection as _, Row};
 use testkit::eventually;
 use uuid::Uuid;
 
 use super::{
-    PATIENCE, Processes, at_least, consumed::TakenIn, hold_relay, look, publish, under_load, under_way,
+    PATIENCE, Processes, at_least,
+    consumed::{TakenIn, place},
+    hold_relay, look, publish, under_load, under_way,
 };
 
 /// Clean before, and afterwards each fault breaks its own laws and no others, each of its own order or SKU.
@@ -57,6 +60,45 @@ async fn whatever_is_changed_by_hand_is_found() {
     // What may have been dropped with its day is no loss.
     let [lost] = found[&read.to_string()].as_slice() else { panic!("{found:#?}") };
     assert!(lost.events[0].ends_with(&format!("{} {}", PaymentAuthorized::TYPE, taken_in.lost)), "{lost:#?}");
+}
+
+/// Paid orders wait for a person who moves their parcels; of each something is taken away that nobody asks for again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_taken_from_an_order_that_waits_is_found() {
+    let env = vec![("shipping", "CARRIER_SIMULATED", "false".to_owned())];
+    let suite = Processes::start_with(Setup { env, ..Setup::default() }).await;
+    PLAIN.stock(&suite.target(), 0).await.expect("stock");
+    let (money, stock, items) = (place(&suite).await, place(&suite).await, place(&suite).await);
+    let intent = place(&suite).await;
+    at_least(&suite, 4, "order", "order_view where status = 'confirmed' and paid").await;
+    at_least(&suite, 4, "shipping", "shipment where status = 'scheduled' and captured").await;
+    let before = look(&suite.sources()).await;
+
+    let reference = format!("select reference from payment where order_id = '{money}'");
+    let reference =
+        sqlx::query_scalar(sqlx::AssertSqlSafe(reference)).fetch_one(&suite.pools["payment"]).await;
+    let reference: String = reference.expect("its intent");
+    let refund = ask_provider(&suite, "/v1/refunds", &[("payment_intent", &reference)]).await;
+    assert_eq!(refund["status"], "succeeded", "{refund}");
+    let released = format!("reservation set status = 'released' where order_id = '{stock}'");
+    update(&suite, "inventory", &released).await;
+    let more = r#"[{"sku": "LOAD-MUG", "quantity": 3}]"#;
+    update(&suite, "inventory", &format!("reservation set items = '{more}' where order_id = '{items}'"))
+        .await;
+    // One less for the order without, two more for the other: the shelf itself balances.
+    update(&suite, "inventory", "product set reserved = reserved + 1 where sku = 'LOAD-MUG'").await;
+    update(&suite, "payment", &format!("payment set reference = 'pi_2' where order_id = '{intent}'")).await;
+    let after = look(&suite.sources()).await;
+    suite.clear().await;
+
+    assert!(before.is_clean(), "{before:#?}");
+    assert_eq!(before.awaiting_person, 4, "{before:#?}");
+    let found = by_subject(after.violations);
+    breaks(&found, money, &[Law::Provider], "ledger refund 1999");
+    breaks(&found, stock, &[Law::Caused], "its stock is not held");
+    breaks(&found, items, &[Law::Caused], "of other items");
+    breaks(&found, intent, &[Law::Provider], "another payment intent");
+    assert_eq!(found.len(), 4, "and nothing else: {found:#?}");
 }
 
 /// By order or SKU.
