@@ -16,7 +16,10 @@ use crate::{
 /// Runs the command without a terminal; its exit code, and what it says as JSON.
 async fn repair(suite: &Suite, args: &[&str]) -> (Option<i32>, Value) {
     let mut command = tokio::process::Command::new(program("waybill"));
-    command.args(["repair", "--json", "--patience", "60s"]).args(args).stdin(Stdio::null());
+    command
+        .args(["repair", "--json", "--patience", "60s", "--unknown-orders"])
+        .args(args)
+        .stdin(Stdio::null());
     command.args(["--bootstrap-servers", &testkit::bootstrap_servers(), "--topic-prefix", &suite.prefix]);
     command.args(["--psp-url", &suite.sources().provider_url, "--order-url", &suite.url("order", "")]);
     command.env_remove("PROVIDER_API_KEY").env_remove("PSP_API_KEY").env("USER", "operator:jane");

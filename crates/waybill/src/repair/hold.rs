@@ -18,6 +18,8 @@ const MANY: &str = "more than 5 orders with money at the provider are unknown to
      wrong database, or an older backup of it, than that nobody placed them. See ORDER_DATABASE_URL; no money is moved";
 const KNOWN: &str = "no order of this id is there, and somebody knows it: its rows are lost, or this is the wrong database. Find them \
      before money is moved: see what inventory, shipping and the topics have of it";
+pub(super) const NOBODYS: &str = "no service has ever heard of this order: it may be another suite's, that shares the provider's account. If this \
+     suite alone uses it, `--unknown-orders` gives the money back";
 
 /// So many orders may have been placed by nobody before the database is doubted.
 const FEW: usize = 5;
@@ -42,6 +44,11 @@ pub(super) fn why(
         Some(order) if account.parcel == Some(Parcel::Left) && !shipped(order.status) => Some(LEFT),
         _ => None,
     }
+}
+
+/// Whether neither the order service nor payment knows the order.
+pub(super) fn is_nobodys(account: &Account) -> bool {
+    account.order.is_none() && account.payment.is_none()
 }
 
 /// Whether there is a trace of an order beside what the order service and payment say. Where more is wrong than was

@@ -53,6 +53,10 @@ pub(crate) struct Repair {
     /// Send, and do not ask.
     #[arg(long)]
     yes: bool,
+    /// Also give back what the provider has of orders that no service has ever heard of. Say so only where this suite is
+    /// the only one that uses the provider's account: it may be somebody else's money.
+    #[arg(long)]
+    unknown_orders: bool,
     /// Print one line of JSON. Without --yes nothing is asked, and nothing sent.
     #[arg(long)]
     json: bool,
@@ -130,8 +134,12 @@ impl Repair {
         for id in plan::unclear(report) {
             accounts.insert(id, audit::account(sources, id).await?);
         }
-        let targets =
-            Targets { order: &self.order_url, desks: &self.desks, provider: self.places.provider() };
+        let targets = Targets {
+            order: &self.order_url,
+            desks: &self.desks,
+            provider: self.places.provider(),
+            unknown_orders: self.unknown_orders,
+        };
         Ok(plan::plan(report, &accounts, &targets))
     }
 

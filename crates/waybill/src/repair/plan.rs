@@ -120,6 +120,7 @@ impl Plan {
             let laws = wrong.violations.iter().map(|it| it.law).collect();
             let surplus = match hold::why(id, report, accounts, account, &laws) {
                 Some(why) => Err(why),
+                None if hold::is_nobodys(account) && !targets.unknown_orders => Err(hold::NOBODYS),
                 None => money::surplus(account, &laws),
             };
             self.settle(id, (money, standing), (account, surplus), targets);

@@ -70,9 +70,18 @@ fn planned(report: &Report, account: Option<Account>) -> Plan {
 
 #[track_caller]
 fn planned_of(report: &Report, accounts: &BTreeMap<Uuid, Account>) -> Plan {
-    let repair = Cli::parse_from(["repair"]).repair;
-    let targets =
-        Targets { order: &repair.order_url, desks: &repair.desks, provider: repair.places.provider() };
+    planned_with(report, accounts, &["repair", "--unknown-orders"])
+}
+
+#[track_caller]
+fn planned_with(report: &Report, accounts: &BTreeMap<Uuid, Account>, args: &[&str]) -> Plan {
+    let repair = Cli::parse_from(args).repair;
+    let targets = Targets {
+        order: &repair.order_url,
+        desks: &repair.desks,
+        provider: repair.places.provider(),
+        unknown_orders: repair.unknown_orders,
+    };
     assert_eq!(unclear(report), accounts.keys().copied().collect(), "what is looked at");
     plan(report, accounts, &targets)
 }

@@ -85,6 +85,7 @@ fn at_a_terminal(command: &mut Command, typed: &str) -> Said {
     child.wait_with_output().expect("it ends").into()
 }
 
+const UNKNOWN: &str = "--unknown-orders";
 const TAKEN: [&str; 2] = ["authorize", "capture"];
 
 #[test]
@@ -95,19 +96,25 @@ fn at_a_terminal_it_asks_and_only_a_yes_sends() {
 
     let end_of_input = "\u{4}";
     for typed in ["n\n", "\n", end_of_input, "maybe\n", "yn\n"] {
-        let said = at_a_terminal(&mut suite.repair(&[]), typed);
+        let said = at_a_terminal(&mut suite.repair(&[UNKNOWN]), typed);
         assert_eq!(said.code, Some(1), "{typed:?}: {}{}", said.out, said.err);
         assert!(said.err.contains("send 1 command? [y/N]"), "{typed:?}: {}", said.err);
         assert!(said.out.ends_with("nothing was sent: --yes sends them\n"), "{typed:?}: {}", said.out);
         assert_eq!(suite.ledger(&id), TAKEN, "{typed:?}");
     }
+    // It may be somebody else's.
+    let said = run(&mut suite.repair(&["--yes"]));
+    assert!(said.code == Some(1) && said.out.contains(UNKNOWN), "{}{}", said.out, said.err);
+    assert_eq!(suite.ledger(&id), TAKEN);
     // Where nobody can be asked, and where a program reads, nobody is.
-    for said in [run(&mut suite.repair(&[])), at_a_terminal(&mut suite.repair(&["--json"]), "y\n")] {
+    for said in
+        [run(&mut suite.repair(&[UNKNOWN])), at_a_terminal(&mut suite.repair(&["--json", UNKNOWN]), "y\n")]
+    {
         assert_eq!((said.code, said.err.contains("[y/N]")), (Some(1), false), "{}{}", said.out, said.err);
         assert_eq!(suite.ledger(&id), TAKEN);
     }
 
-    let said = at_a_terminal(&mut suite.repair(&[]), "y\n");
+    let said = at_a_terminal(&mut suite.repair(&[UNKNOWN]), "y\n");
     assert_eq!(said.code, Some(0), "{}{}", said.out, said.err);
     assert!(said.out.contains("\nsent: POST ") && said.out.contains("says: succeeded"), "{}", said.out);
     assert_eq!(suite.ledger(&id), ["authorize", "capture", "refund"]);
@@ -120,7 +127,7 @@ fn nothing_is_sent_while_a_database_is_away_and_a_refund_that_fails_is_left_to_a
 
     for service in ["ORDER", "INVENTORY", "PAYMENT", "SHIPPING"] {
         let away = format!("postgres://x:secret@127.0.0.1:{}/x", local::free_port().expect("a free port"));
-        let said = run(suite.repair(&["--yes"]).env(format!("{service}_DATABASE_URL"), away));
+        let said = run(suite.repair(&["--yes", UNKNOWN]).env(format!("{service}_DATABASE_URL"), away));
         assert_eq!((said.code, said.out.as_str()), (Some(2), ""), "{service}: {}", said.err);
         assert!(said.err.contains(&service.to_lowercase()) && !said.err.contains("secret"), "{}", said.err);
         assert_eq!(suite.ledger(&id), TAKEN, "{service}");
@@ -128,7 +135,7 @@ fn nothing_is_sent_while_a_database_is_away_and_a_refund_that_fails_is_left_to_a
 
     // Also when it is sent again: the provider's answer is kept under the key.
     for _ in 0..2 {
-        let said = run(&mut suite.repair(&["--yes"]));
+        let said = run(&mut suite.repair(&["--yes", UNKNOWN]));
         assert_eq!(said.code, Some(1), "{}{}", said.out, said.err);
         let told =
             ["the provider says: failed", "do:   the provider could not give this back", "left: known"];

@@ -117,3 +117,13 @@ fn no_money_moves_while_it_is_not_clear_whose_it_is() {
     "#]],
     );
 }
+
+#[test]
+fn money_of_an_order_that_nobody_knows_may_be_somebody_elses() {
+    let account = account(None, None, &[intent("pi_one", 1999, 1999, 0)]);
+    let (report, accounts) = (report(&[Law::Known], vec![]), BTreeMap::from([(ORDER, account)]));
+    let sent = |args: &[&str]| planned_with(&report, &accounts, args).proposals.len();
+    assert_eq!(sent(&["repair", "--unknown-orders"]), 1);
+    let plan = planned_with(&report, &accounts, &["repair"]);
+    assert!(plan.proposals.is_empty() && plan.unmended[0].advice.contains("`--unknown-orders`"), "{plan:?}");
+}
