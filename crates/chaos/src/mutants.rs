@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use anyhow::bail;
 use audit::Law;
 use load::{EVERYTHING, Mix};
 use serde::Serialize;
@@ -56,7 +57,7 @@ const LOST_ANSWERS: &[(&str, u32)] = &[
 ];
 
 /// All of them; and before them a build with nothing wrong, which must not be caught.
-pub static MUTANTS: [Mutant; 11] = [
+static MUTANTS: [Mutant; 11] = [
     mutant(SOUND, "nothing: a control, which must not be caught", &Law::ALL, "churn,rewind,freeze"),
     mutant(
         "offset-before-commit",
@@ -159,6 +160,18 @@ const fn mutant(
     Mutant { name, about, laws, faults, cancels: EVERYTHING.cancels, tokens: None, env: &[], twins: false }
 }
 
+/// The mutants of these names, separated by commas, in the order in which they are hunted: all of them, the control too,
+/// where `all` is among the names.
+pub fn mutants(names: &str) -> anyhow::Result<Vec<&'static Mutant>> {
+    let names: Vec<&str> = names.split(',').map(str::trim).collect();
+    if let Some(wrong) = names.iter().find(|it| **it != "all" && !MUTANTS.iter().any(|of| of.name == **it)) {
+        let known: Vec<&str> = MUTANTS.iter().map(|it| it.name).collect();
+        bail!("no mutant `{wrong}`; known are all, {}", known.join(", "));
+    }
+    let has_all = names.contains(&"all");
+    Ok(MUTANTS.iter().filter(|it| has_all || names.contains(&it.name)).collect())
+}
+
 /// Runs one mutant until it is caught, or its time is over.
 pub async fn hunt(
     ground: Arc<Ground>,
@@ -215,6 +228,20 @@ mod tests {
         let (name, about) = (mutant.name.to_owned(), mutant.about.to_owned());
         let caught = Caught { name, about, by: by.map(str::to_owned), after_ms: 0, report };
         assert_eq!(mutant.is_as_it_should(&caught), expected, "{caught:?}");
+    }
+
+    #[test]
+    fn all_among_the_names_is_all_of_them_and_the_control() {
+        let names = |text| mutants(text).map(|all| all.iter().map(|it| it.name).collect::<Vec<_>>());
+        let all: Vec<&str> = MUTANTS.iter().map(|it| it.name).collect();
+        for text in ["all", "all,none", "none, all", "all,no-inbox"] {
+            assert_eq!(names(text).unwrap(), all, "{text}");
+        }
+        assert_eq!(names("no-inbox,none").unwrap(), ["none", "no-inbox"]);
+        for text in ["gremlin", "all,gremlin", ""] {
+            let error = names(text).unwrap_err().to_string();
+            assert!(error.starts_with("no mutant `") && error.contains("known are all, none, "), "{error}");
+        }
     }
 
     #[test]

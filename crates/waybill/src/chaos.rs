@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use chaos::{Caught, Ground, KINDS, MUTANTS, Report, Selection, Setup, Wanted};
+use chaos::{Caught, Ground, KINDS, Report, Selection, Setup, Wanted};
 
 use crate::{
     audit::time,
@@ -29,7 +29,8 @@ pub(crate) struct Chaos {
     /// How long orders are placed, at least: `90s`, `5m`. They are until the last fault is over.
     #[arg(long, default_value = "5m", value_parser = duration)]
     duration: Duration,
-    /// `all`, `families` (one fault of each family), or kinds and families, separated by commas; see `--list`.
+    /// `all`, `families` (one fault of each family), or kinds and families, separated by commas; see `--list`. A plan that
+    /// has no `rewind` gets one at its end, so that there are duplicates to be dropped.
     #[arg(long, default_value = "all")]
     faults: String,
     /// Orders a second.
@@ -158,17 +159,13 @@ fn say_failures(report: &Report) {
 }
 
 async fn hunt(chaos: &Chaos, names: &str) -> anyhow::Result<()> {
-    let named: Vec<&str> = names.split(',').map(str::trim).collect();
-    if let Some(wrong) = named.iter().find(|it| **it != "all" && !MUTANTS.iter().any(|of| of.name == **it)) {
-        let known: Vec<&str> = MUTANTS.iter().map(|it| it.name).collect();
-        return Err(Misused(format!("no mutant `{wrong}`; known are all, {}", known.join(", "))).into());
-    }
+    let mutants = chaos::mutants(names).map_err(|it| Misused(it.to_string()))?;
     chaos::check_breakable()?;
     writable(chaos.json.as_deref(), chaos.html.as_deref())?;
     let steps = Steps::begin();
     let ground = Arc::new(Ground::lay(false).await?);
     let (mut all, mut wrong): (Vec<Caught>, usize) = (Vec::new(), 0);
-    for mutant in MUTANTS.iter().filter(|it| named == ["all"] || named.contains(&it.name)) {
+    for mutant in mutants {
         steps.done(mutant.name, mutant.about);
         let setup = setup()?;
         let caught =
