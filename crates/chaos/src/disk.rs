@@ -3,6 +3,7 @@
 use std::{
     fs::{self, File},
     io,
+    os::unix::fs::symlink,
     path::{Path, PathBuf},
 };
 
@@ -29,6 +30,16 @@ impl Disk {
         mount(Some("tmpfs"), dir, Some("tmpfs"), MsFlags::empty(), Some(options.as_str()))
             .with_context(|| format!("mounting a disk on {}", dir.display()))?;
         Ok(Self { dir: dir.to_owned() })
+    }
+
+    /// Mounts one on the directory that a server is going to run in, with the server's log beside it: what a server says
+    /// when its disk is full has to be written somewhere.
+    pub(crate) fn under_server(dir: &Path) -> anyhow::Result<Self> {
+        let disk = Self::mount(dir)?;
+        let name = dir.file_name().context("a server without a name")?;
+        let log = Path::new(name).with_extension("log");
+        symlink(Path::new("..").join(&log), dir.join(&log)).context("putting a log beside its disk")?;
+        Ok(disk)
     }
 
     /// Whether this process may mount disks at all; the error says why not.
@@ -111,9 +122,28 @@ fn sweep_below(runs: &Path) -> anyhow::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::symlink;
+    use std::io::Write;
 
     use super::*;
+
+    #[test]
+    fn a_server_whose_disk_is_full_can_still_write_its_log() {
+        if let Err(error) = Disk::probe() {
+            return eprintln!("not tested, as no disk can be mounted here: {error:#}");
+        }
+        let scratch = local::Scratch::new().unwrap();
+        let dir = scratch.path().join("kafka");
+        let disk = Disk::under_server(&dir).unwrap();
+        let mut log = File::options().create(true).append(true).open(dir.join("kafka.log")).unwrap();
+
+        // A tmpfs of size 0 would have no end.
+        fs::write(dir.join("data"), "something").unwrap();
+        disk.fill().unwrap();
+
+        disk.try_to_write().unwrap_err();
+        log.write_all(&[b'x'; 64 * 1024]).unwrap();
+        assert_eq!(fs::read(dir.join("kafka.log")).unwrap().len(), 64 * 1024);
+    }
 
     #[test]
     fn what_a_killed_run_has_left_is_unmounted_also_where_a_link_leads_there_and_what_is_in_use_is_not() {

@@ -48,9 +48,10 @@ impl Ground {
         let scratch = Scratch::new()?;
         let dir = |name: &str| -> PathBuf { scratch.path().join(name) };
         let disks = match with_disks {
-            true => {
-                Some(Disks { kafka: Disk::mount(&dir("kafka"))?, postgres: Disk::mount(&dir("postgres"))? })
-            }
+            true => Some(Disks {
+                kafka: Disk::under_server(&dir("kafka"))?,
+                postgres: Disk::under_server(&dir("postgres"))?,
+            }),
             false => None,
         };
         let port = local::free_port()?;

@@ -7,11 +7,12 @@ use std::{
 use anyhow::{Context, ensure};
 use tokio::time::sleep;
 
-use crate::{disk::Disk, ground::Disks, suite::Suite};
+use crate::{disk::Disk, ground::Disks, suite::Suite, words::number};
 
 const NO_SPACE: &str = "No space left on device";
-/// A server notices when it next writes.
-const NOTICE: Duration = Duration::from_secs(20);
+/// A server notices when what it writes takes more room: within what it has reserved it goes on for a while, and orders
+/// are placed meanwhile.
+const NOTICE: Duration = Duration::from_secs(60);
 
 pub(super) async fn broker(suite: &Suite, hold: Duration) -> anyhow::Result<String> {
     let disks = disks(suite)?;
@@ -59,7 +60,8 @@ async fn fill(disk: &Disk, log: PathBuf, hold: Duration) -> anyhow::Result<Strin
     let count = complaints() - before;
     let refused = refused.context("the disk took more")?;
     Ok(format!(
-        "full at {} MB (\"{refused}\"); the server said so after {noticed:.1?}, {count} times",
-        used >> 20
+        "full at {} MB (\"{refused}\"); the server said so after {noticed:.1?}, {}",
+        used >> 20,
+        number(count, "time")
     ))
 }
