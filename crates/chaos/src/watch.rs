@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bus::topics;
+use bus::{Progress, topics};
 use load::Meter;
 use serde::Serialize;
 use tokio::{
@@ -184,12 +184,16 @@ async fn outboxes(suite: &Suite) -> anyhow::Result<u64> {
 pub(crate) async fn lag(suite: &Suite) -> anyhow::Result<u64> {
     let mut lag = 0;
     for service in SERVICES {
-        let topics: Vec<String> =
-            audit::reads(service).iter().map(|it| topics::name(&suite.prefix, it.name())).collect();
-        let group = topics::name(&suite.prefix, service);
-        for it in suite.ground.bus.progress(&group, &topics).await? {
+        for it in progress(suite, service).await? {
             lag += (it.end - it.committed.unwrap_or(0)).max(0).unsigned_abs();
         }
     }
     Ok(lag)
+}
+
+/// How far a service's group has come on all topics that it reads.
+pub(crate) async fn progress(suite: &Suite, service: &str) -> anyhow::Result<Vec<Progress>> {
+    let topics: Vec<String> =
+        audit::reads(service).iter().map(|it| topics::name(&suite.prefix, it.name())).collect();
+    Ok(suite.ground.bus.progress(&topics::name(&suite.prefix, service), &topics).await?)
 }

@@ -1,17 +1,17 @@
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     time::{Duration, Instant},
 };
 
 use anyhow::ensure;
-use bus::{Header, Record, topics};
+use bus::{Header, Progress, Record, topics};
 use events::Aggregate;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 use uuid::Uuid;
 
-use crate::{SERVICES, canary, suite::Suite};
+use crate::{SERVICES, canary, suite::Suite, watch::progress, words::number};
 
 /// What a message can be like that nobody can apply.
 const KINDS: [&str; 10] = [
@@ -28,7 +28,8 @@ const KINDS: [&str; 10] = [
 ];
 /// Orders that get poison.
 const ORDERS: usize = 3;
-const PARKED: Duration = Duration::from_secs(30);
+/// A service that has just been thawed may have to join its group again first.
+const PARKED: Duration = Duration::from_secs(60);
 
 /// Puts all kinds on all topics, under keys of their own and under those of orders, waits until each is a dead letter,
 /// and throws them away as an operator would. What waited behind them is run then, in its order.
@@ -51,14 +52,16 @@ pub(super) async fn poison(suite: &Suite) -> anyhow::Result<String> {
     let count = records.len() + orders.len();
     suite.ground.bus.producer()?.enqueue(records).acknowledged().await?;
     let parked = parked(suite, &keys, &orders).await?;
-    let letters: i64 = parked.values().sum();
+    let letters: usize = parked.iter().map(|it| it.1).sum();
+    let parked: Vec<String> = parked.iter().map(|(service, count)| format!("{count} at {service}")).collect();
     for service in SERVICES {
         discard(suite, service, &keys).await?;
     }
     Ok(format!(
-        "{count} records on all topics, {} of them on orders' keys; {letters} dead letters ({parked:?}), all thrown \
-         away or run again",
-        orders.len()
+        "{count} records on all topics, {} of them on orders' keys; {} ({}), all thrown away or run again",
+        orders.len(),
+        number(letters, "dead letter"),
+        parked.join(", ")
     ))
 }
 
@@ -131,28 +134,55 @@ fn record(suite: &Suite, aggregate: Aggregate, kind: &str, key: &str) -> Record<
     }
 }
 
-/// Waits until each key has a dead letter somewhere, and behind those of `orders` two more wait in the order service
-/// (for the stock and for the money); how many there are, by service.
+/// Waits until each service has read past all poison on its topics, each key has a dead letter somewhere, and behind those
+/// of `orders` two more wait in the order service (for the stock and for the money); how many there are, by service.
 async fn parked(
     suite: &Suite,
     keys: &BTreeSet<String>,
     orders: &BTreeSet<String>,
-) -> anyhow::Result<BTreeMap<&'static str, i64>> {
+) -> anyhow::Result<Vec<(&'static str, usize)>> {
     let begun = Instant::now();
+    // A service that has not come so far may have no letter yet, and would get one when nobody looks any more.
+    for service in SERVICES {
+        let marks = progress(suite, service).await?;
+        while !is_past(&marks, &progress(suite, service).await?) {
+            ensure!(begun.elapsed() < PARKED, "{service} has not read past the poison in {PARKED:?}");
+            sleep(Duration::from_millis(200)).await;
+        }
+    }
     loop {
-        let (mut open, mut counts) = (keys.clone(), BTreeMap::new());
+        let (mut open, mut counts) = (keys.clone(), Vec::new());
         for service in SERVICES {
             let there = letters(suite, service, keys).await?;
-            counts.insert(service, there.len() as i64);
+            counts.push((service, there.len()));
             open.retain(|it| !there.contains(it));
         }
         let behind = letters(suite, "order", orders).await?.len();
         if open.is_empty() && behind >= 3 * orders.len() {
             return Ok(counts);
         }
-        ensure!(begun.elapsed() < PARKED, "after {PARKED:?}: {behind} of orders, none of {open:?}");
+        ensure!(
+            begun.elapsed() < PARKED,
+            "after {PARKED:?}: {} of orders, none of {}",
+            number(behind, "dead letter"),
+            listed(&open)
+        );
         sleep(Duration::from_millis(200)).await;
     }
+}
+
+/// Whether a group has done all that its partitions held at the time of `marks`.
+fn is_past(marks: &[Progress], now: &[Progress]) -> bool {
+    marks.iter().all(|mark| {
+        let of = |it: &&Progress| (it.partition, &it.topic) == (mark.partition, &mark.topic);
+        let done = now.iter().find(of).and_then(|it| it.committed).unwrap_or(0);
+        done >= mark.end
+    })
+}
+
+fn listed(keys: &BTreeSet<String>) -> String {
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    if keys.is_empty() { "no other key".to_owned() } else { keys.join(", ") }
 }
 
 /// The keys of a service's dead letters among `keys`, one for each letter.
@@ -179,12 +209,50 @@ async fn discard(suite: &Suite, service: &str, keys: &BTreeSet<String>) -> anyho
             (least, since) = (letters.len(), Instant::now());
         }
         let left: BTreeSet<String> = letters.into_iter().collect();
-        ensure!(since.elapsed() < PARKED, "{service} still has dead letters after {PARKED:?}: {left:?}");
+        ensure!(
+            since.elapsed() < PARKED,
+            "{service} still has dead letters after {PARKED:?}: {}",
+            listed(&left)
+        );
         for key in &left {
             let body = json!({"key": key, "reason": "put there to be thrown away"});
             let post = suite.http.post(&url).header("x-actor", "chaos").json(&body);
             let (status, answer) = suite.json(post).await?;
             ensure!(matches!(status, 200 | 404 | 503), "discarding {key} at {service}: {status} {answer}");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Partitions of a topic, as committed and end.
+    #[track_caller]
+    fn check(marks: &[(Option<i64>, i64)], now: &[(Option<i64>, i64)], expected: bool) {
+        let progress = |all: &[(Option<i64>, i64)]| -> Vec<Progress> {
+            let one = |(partition, (committed, end)): (i32, &(Option<i64>, i64))| Progress {
+                topic: "order".into(),
+                partition,
+                committed: *committed,
+                low: 0,
+                end: *end,
+            };
+            (0..).zip(all).map(one).collect()
+        };
+        assert_eq!(is_past(&progress(marks), &progress(now)), expected);
+    }
+
+    #[test]
+    fn a_service_is_past_the_poison_when_each_partition_is_done_up_to_where_it_ended() {
+        check(&[(Some(3), 5), (None, 0)], &[(Some(5), 5), (None, 0)], true);
+        check(&[(Some(3), 5), (None, 0)], &[(Some(5), 9), (None, 2)], true);
+    }
+
+    #[test]
+    fn a_service_that_has_done_some_of_it_or_nothing_is_not() {
+        check(&[(Some(3), 5), (Some(4), 6)], &[(Some(5), 5), (Some(5), 6)], false);
+        check(&[(None, 5)], &[(None, 5)], false);
+        check(&[(None, 5)], &[], false);
     }
 }
