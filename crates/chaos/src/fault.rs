@@ -185,6 +185,11 @@ impl Fault {
         )
     }
 
+    /// Whether it cannot take hold without events that come twice. Others make some, if what they hit is in the midst of it.
+    pub(crate) fn makes_duplicates(&self) -> bool {
+        matches!(self, Self::Rewind(_))
+    }
+
     /// The kind's name, and whom it hits.
     pub(crate) fn name(&self) -> (&'static str, String) {
         match self {

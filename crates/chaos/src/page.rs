@@ -48,7 +48,7 @@ fn row(fault: &Struck) -> [String; 6] {
         seconds(fault.at_ms),
         fault.kind.clone(),
         fault.target.clone(),
-        fault.proof.clone().unwrap_or_default(),
+        format!("{}{}", fault.why_added(), fault.proof.as_deref().unwrap_or_default()),
         fault.recovered_ms.map(seconds).unwrap_or_default(),
         fault.failure.clone().unwrap_or_default(),
     ]

@@ -5,7 +5,10 @@ use std::{collections::BTreeSet, time::Duration};
 use anyhow::bail;
 use fastrand::Rng;
 
-use crate::fault::{Fault, KINDS, Kind};
+use crate::{
+    SERVICES,
+    fault::{Fault, KINDS, Kind},
+};
 
 /// Which faults are wanted.
 #[derive(Debug, Clone)]
@@ -24,6 +27,16 @@ pub(crate) struct Planned {
     pub(crate) hold: Duration,
     /// From the end of the one before.
     pub(crate) pause: Duration,
+    /// Not selected: it is there so that duplicates are.
+    pub(crate) added: bool,
+}
+
+impl Planned {
+    fn of(fault: Fault, rng: &mut Rng) -> Self {
+        let (hold, pause) = (rng.u64(2_000..4_500), rng.u64(300..1_500));
+        let (hold, pause) = (Duration::from_millis(hold), Duration::from_millis(pause));
+        Self { fault, hold, pause, added: false }
+    }
 }
 
 /// What a fault takes with its recovery, about.
@@ -32,16 +45,22 @@ const USUAL: Duration = Duration::from_secs(9);
 impl std::str::FromStr for Selection {
     type Err = anyhow::Error;
 
-    /// `all`, `families` (one fault of each family), or names of kinds and families, separated by commas.
+    /// `all`, whatever stands beside it, `families` (one fault of each family), or names of kinds and families,
+    /// separated by commas.
     fn from_str(text: &str) -> anyhow::Result<Self> {
-        let all = || KINDS.iter().collect();
-        match text {
-            "all" => return Ok(Self { kinds: all(), one_of_each: false, named: false }),
-            "families" => return Ok(Self { kinds: all(), one_of_each: true, named: false }),
-            _ => {}
+        let words: Vec<&str> = text.split(',').map(str::trim).collect();
+        let has_all = words.contains(&"all");
+        if words.iter().all(|it| *it == "families") {
+            return Ok(Self { kinds: KINDS.iter().collect(), one_of_each: true, named: false });
         }
         let mut kinds: Vec<&Kind> = Vec::new();
-        for word in text.split(',').map(str::trim) {
+        for word in words {
+            if word == "all" || (word == "families" && has_all) {
+                continue;
+            }
+            if word == "families" {
+                bail!("`families` is one fault of each family, and stands alone or beside `all`");
+            }
             let mut asked = KINDS.iter().filter(|it| it.name == word || it.family == word).peekable();
             if asked.peek().is_none() {
                 let known: BTreeSet<&str> = KINDS.iter().flat_map(|it| [it.name, it.family]).collect();
@@ -54,7 +73,8 @@ impl std::str::FromStr for Selection {
                 }
             }
         }
-        Ok(Self { kinds, one_of_each: false, named: true })
+        let kinds = if has_all { KINDS.iter().collect() } else { kinds };
+        Ok(Self { kinds, one_of_each: false, named: !has_all })
     }
 }
 
@@ -78,7 +98,8 @@ impl Selection {
     }
 
     /// Draws a plan for about `duration`: everything that was selected at least once, in an order of its own, and more
-    /// of it while there is time.
+    /// of it while there is time. Where nothing of it is sure to make duplicates, the last fault is one that does: a run
+    /// has to show that they are dropped.
     pub(crate) fn draw(&self, rng: &mut Rng, duration: Duration) -> Vec<Planned> {
         let mut faults: Vec<Fault> = match self.one_of_each {
             true => self.families().iter().filter_map(|family| rng.choice(family)?.one(rng)).collect(),
@@ -89,12 +110,13 @@ impl Selection {
         while !self.one_of_each && faults.len() < fit {
             faults.extend(rng.choice(&self.kinds).and_then(|it| it.one(rng)));
         }
-        let mut planned = |fault| Planned {
-            fault,
-            hold: Duration::from_millis(rng.u64(2_000..4_500)),
-            pause: Duration::from_millis(rng.u64(300..1_500)),
-        };
-        faults.into_iter().map(&mut planned).collect()
+        let mut plan: Vec<Planned> = faults.into_iter().map(|it| Planned::of(it, rng)).collect();
+        if !plan.iter().any(|it| it.fault.makes_duplicates())
+            && let Some(service) = rng.choice(SERVICES)
+        {
+            plan.push(Planned { added: true, ..Planned::of(Fault::Rewind(service), rng) });
+        }
+        plan
     }
 
     fn families(&self) -> Vec<Vec<&'static Kind>> {
@@ -113,10 +135,15 @@ impl Selection {
 mod tests {
     use super::*;
 
-    fn names(text: &str, seed: u64, seconds: u64) -> Vec<String> {
+    fn plan(text: &str, seed: u64, seconds: u64) -> Vec<Planned> {
         let selection: Selection = text.parse().unwrap();
-        let planned = selection.draw(&mut Rng::with_seed(seed), Duration::from_secs(seconds));
-        planned.iter().map(|it| it.fault.name()).map(|(name, whom)| format!("{name} {whom}")).collect()
+        selection.draw(&mut Rng::with_seed(seed), Duration::from_secs(seconds))
+    }
+
+    /// What was selected.
+    fn names(text: &str, seed: u64, seconds: u64) -> Vec<String> {
+        let selected = plan(text, seed, seconds).into_iter().filter(|it| !it.added);
+        selected.map(|it| it.fault.name()).map(|(name, whom)| format!("{name} {whom}")).collect()
     }
 
     #[test]
@@ -141,6 +168,33 @@ mod tests {
     fn families_has_one_of_each_family() {
         let families = KINDS.iter().map(|it| it.family).collect::<std::collections::BTreeSet<_>>();
         assert_eq!(names("families", 3, 90).len(), families.len());
+    }
+
+    #[test]
+    fn all_is_all_whatever_stands_beside_it() {
+        for text in ["all,kill", "kill, all", "all,all", "families,all"] {
+            assert_eq!(names(text, 7, 300), names("all", 7, 300), "{text}");
+            // Nor is anything asked for by its name then.
+            assert!(!text.parse::<Selection>().unwrap().named, "{text}");
+        }
+        assert_eq!(names("families,families", 7, 60), names("families", 7, 60));
+        let told = |text: &str| text.parse::<Selection>().unwrap_err().to_string();
+        assert!(told("all,lightning").starts_with("no fault and no family `lightning`"));
+        assert!(told("families,kill").contains("stands alone"));
+    }
+
+    #[test]
+    fn a_plan_without_a_fault_that_is_sure_to_make_duplicates_ends_with_one() {
+        for text in ["slow", "kill,crash", "broker", "churn"] {
+            let plan = plan(text, 1, 30);
+            let added: Vec<bool> = plan.iter().map(|it| it.added).collect();
+            let (last, others) = added.split_last().unwrap();
+            assert!(*last && others.iter().all(|it| !it), "{text}: {added:?}");
+            assert_eq!(plan.last().unwrap().fault.name().0, "rewind", "{text}");
+        }
+        for text in ["all", "rewind", "slow,rewind"] {
+            assert!(plan(text, 1, 30).iter().all(|it| !it.added), "{text}");
+        }
     }
 
     #[test]

@@ -60,6 +60,8 @@ pub struct Struck {
     pub recovered_ms: Option<u64>,
     /// Why it did not take hold, or what did not recover.
     pub failure: Option<String>,
+    /// Nobody asked for it: no other fault of the plan was sure to make duplicates, and they have to be dropped.
+    pub added: bool,
 }
 
 /// Answers of one status that are a defect of the service's.
@@ -138,7 +140,13 @@ impl Struck {
     ) -> Self {
         let failure = proof.as_ref().err().or(recovered.as_ref().err()).map(|it| format!("{it:#}"));
         let recovered_ms = recovered.ok().map(|it| it.as_millis() as u64);
-        Self { kind: kind.into(), target, at_ms, until_ms, proof: proof.ok(), recovered_ms, failure }
+        let (kind, proof) = (kind.into(), proof.ok());
+        Self { kind, target, at_ms, until_ms, proof, recovered_ms, failure, added: false }
+    }
+
+    /// Why it is there, if that is not because somebody asked for it.
+    pub(crate) fn why_added(&self) -> &'static str {
+        if self.added { "added to the plan, which had nothing that is sure to make duplicates; " } else { "" }
     }
 }
 
@@ -146,8 +154,9 @@ impl fmt::Display for Struck {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = |ms: u64| Duration::from_millis(ms).as_secs_f64();
         write!(f, "{:>6.1} s  {:<20} {:<24}", seconds(self.at_ms), self.kind, self.target)?;
+        write!(f, " {}", self.why_added())?;
         if let Some(proof) = &self.proof {
-            write!(f, " {proof}")?;
+            write!(f, "{proof}")?;
         }
         if let Some(recovered) = self.recovered_ms {
             write!(f, "; recovered after {:.1} s", seconds(recovered))?;

@@ -135,5 +135,5 @@ async fn strike(suite: &Suite, planned: Planned, begun: Instant, rng: &mut Rng) 
     }
     let until_ms = begun.elapsed().as_millis() as u64;
     let recovered = canary::delivered(suite).await;
-    Struck::of(planned.fault.name(), (at_ms, until_ms), outcome, recovered)
+    Struck { added: planned.added, ..Struck::of(planned.fault.name(), (at_ms, until_ms), outcome, recovered) }
 }
