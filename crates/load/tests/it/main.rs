@@ -196,6 +196,7 @@ async fn what_an_open_loop_could_not_keep_up_with_is_counted_when_it_is_stopped(
     .await;
 
     let load = Load::begin(&target, PLAIN, Pace::PerSecond(2_000), usize::MAX).unwrap();
+    let meter = load.meter();
     sleep(Duration::from_secs(1)).await;
     let stopping = tokio::spawn(load.stop());
     sleep(Duration::from_millis(100)).await;
@@ -203,6 +204,8 @@ async fn what_an_open_loop_could_not_keep_up_with_is_counted_when_it_is_stopped(
     let tally = stopping.await.unwrap();
 
     assert_eq!(tally.accepted.len(), 512);
+    // Whoever watches goes on seeing it when the load is over.
+    assert_eq!(meter.counts(), tally.counts());
     assert!((1_400..2_500).contains(&tally.unsent), "{} were due and not sent", tally.unsent);
 }
 
