@@ -6,9 +6,12 @@ use nix::sys::signal::Signal;
 use tokio::time::sleep;
 
 use super::{Service, process::stopped};
-use crate::suite::Suite;
+use crate::{suite::Suite, words::number};
 
 const TAKES_OVER: Duration = Duration::from_secs(20);
+const AT_STAKE: Duration = Duration::from_secs(30);
+/// A record and its acknowledgement take that each.
+const SLOW: Duration = Duration::from_millis(100);
 
 /// The backend that holds the advisory lock of a service's relays.
 async fn leader(suite: &Suite, service: Service) -> anyhow::Result<Option<i32>> {
@@ -63,18 +66,47 @@ async fn with_two<T>(
 pub(super) async fn failover(suite: &Suite, service: Service) -> anyhow::Result<String> {
     with_two(suite, service, async |active, stand_by| {
         let before = leader(suite, service).await?.context("no relay leads")?;
+        let waiting = stopped_with_rows(suite, service, &active).await?;
         let pid = suite.kill(&active).await?;
-        let waiting = pending(suite, service).await?;
         let taken = other_leader(suite, service, before).await;
         suite.restart(&active).await?;
         suite.ready(&active).await?;
         let (after, took) = taken?;
         Ok(format!(
-            "{active} (pid {pid}, backend {before}) was killed with {waiting} rows in the outbox, {stand_by} \
-             (backend {after}) led after {took:.1?}"
+            "{active} (pid {pid}, backend {before}) was killed with {} in the outbox, {stand_by} (backend {after}) \
+             led after {took:.1?}",
+            number(waiting, "row")
         ))
     })
     .await
+}
+
+/// Stops the process whose relay leads while something is at stake: rows are in the outbox, which it may have published
+/// or not. Returns how many.
+async fn stopped_with_rows(suite: &Suite, service: Service, active: &str) -> anyhow::Result<i64> {
+    // Rows stay there for as long as the broker takes to acknowledge them, which is too short to be met.
+    suite.ground.to_kafka.delay(SLOW);
+    let begun = Instant::now();
+    let rows = async {
+        loop {
+            if pending(suite, service).await? > 0 {
+                stopped(suite.signal(active, Signal::SIGSTOP).await?).await?;
+                let waiting = pending(suite, service).await?;
+                if waiting > 0 {
+                    return Ok(waiting);
+                }
+                suite.signal(active, Signal::SIGCONT).await?;
+            }
+            ensure!(begun.elapsed() < AT_STAKE, "no row stayed in the outbox of {service} in {AT_STAKE:?}");
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let rows = rows.await;
+    suite.ground.to_kafka.heal();
+    if rows.is_err() {
+        suite.signal(active, Signal::SIGCONT).await?;
+    }
+    rows
 }
 
 pub(super) async fn stale(suite: &Suite, service: Service, hold: Duration) -> anyhow::Result<String> {
@@ -127,5 +159,6 @@ pub(super) async fn refusal(suite: &Suite, service: Service, hold: Duration) -> 
     let (count, waiting) = (refused().await? - before, pending(suite, service).await?);
     suite.ground.bus.configure_topic(&topic.name, &topic.config).await?;
     ensure!(count > 0, "the broker refused nothing");
-    Ok(format!("the broker refused {count} records over 650 B, {waiting} rows waited"))
+    let (records, rows) = (number(count, "record"), number(waiting, "row"));
+    Ok(format!("the broker refused {records} over 650 B, {rows} waited"))
 }
