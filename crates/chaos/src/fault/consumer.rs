@@ -1,11 +1,14 @@
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
-use anyhow::{Context, ensure};
-use bus::topics;
+use anyhow::ensure;
+use bus::Progress;
 use tokio::time::sleep;
 
 use super::Service;
-use crate::suite::Suite;
+use crate::{suite::Suite, watch::progress, words::number};
 
 /// A member with a name of its own is given up after its session, 8 s; and a little.
 const GONE: Duration = Duration::from_secs(30);
@@ -18,10 +21,7 @@ fn group(suite: &Suite, service: Service) -> String {
 /// The group forgets its offsets, so that everything is read again from the first record.
 pub(super) async fn rewind(suite: &Suite, service: Service) -> anyhow::Result<String> {
     let (name, group) = (format!("{service}-1"), group(suite, service));
-    let reads = audit::reads(service).first().context("it reads nothing")?;
-    let topic = topics::name(&suite.prefix, reads.name());
-    let before = suite.ground.bus.progress(&group, std::slice::from_ref(&topic)).await?;
-    let before: i64 = before.iter().filter_map(|it| it.committed).sum();
+    let (topics, before) = committed(&progress(suite, service).await?);
     suite.terminate(&name).await?;
     let begun = Instant::now();
     // Refused while the broker thinks that the group has a member.
@@ -32,16 +32,21 @@ pub(super) async fn rewind(suite: &Suite, service: Service) -> anyhow::Result<St
             Ok(()) => break Ok(()),
         }
     };
-    let after = suite.ground.bus.progress(&group, std::slice::from_ref(&topic)).await;
+    let after = progress(suite, service).await;
     suite.restart(&name).await?;
     suite.ready(&name).await?;
     rewound?;
-    let after: i64 = after?.iter().filter_map(|it| it.committed).sum();
-    ensure!(after == 0 && before > 0, "committed offsets of {topic} were {before} and are {after}");
-    let dropped = dropped_again(suite, &name).await?;
-    Ok(format!(
-        "committed offsets of {topic} went from {before} to 0; {dropped} duplicates were dropped since"
-    ))
+    let (_, after) = committed(&after?);
+    let (records, topics) = (number(before, "record"), topics.join(", "));
+    ensure!(after == 0 && before > 0, "group {group} had done {records} of {topics}, and then {after}");
+    let dropped = number(dropped_again(suite, &name).await?, "duplicate");
+    Ok(format!("group {group} had done {records} of {topics}, and then none; {dropped} dropped since"))
+}
+
+/// The topics, and how many of their records, all partitions together, are done.
+fn committed(progress: &[Progress]) -> (Vec<String>, i64) {
+    let topics: BTreeSet<String> = progress.iter().map(|it| it.topic.clone()).collect();
+    (topics.into_iter().collect(), progress.iter().filter_map(|it| it.committed).sum())
 }
 
 /// The process is new, so that whatever it has dropped is of this replay.
@@ -81,7 +86,7 @@ async fn members(suite: &Suite, group: &str, expected: usize) -> anyhow::Result<
         if members == expected {
             return Ok(members);
         }
-        ensure!(begun.elapsed() < GONE, "{group} has {members} members, not {expected}");
+        ensure!(begun.elapsed() < GONE, "{group} has {}, not {expected}", number(members, "member"));
         sleep(Duration::from_millis(50)).await;
     }
 }

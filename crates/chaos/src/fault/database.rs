@@ -5,14 +5,14 @@ use sqlx::{Connection, Executor, PgConnection, Row};
 use tokio::time::sleep;
 
 use super::Service;
-use crate::suite::Suite;
+use crate::{suite::Suite, words::number};
 
 /// How long rows are held that nobody has asked for yet.
 const TAKEN: Duration = Duration::from_secs(1);
 const WANTED: Duration = Duration::from_secs(20);
 
 pub(super) async fn storm(suite: &Suite, service: Service, hold: Duration) -> anyhow::Result<String> {
-    let (begun, mut terminated, mut rounds) = (Instant::now(), 0, 0);
+    let (begun, mut terminated, mut rounds) = (Instant::now(), 0_i64, 0_u64);
     while begun.elapsed() < hold {
         // By the name that only the service's own connections have: what watches it stays connected.
         let count: i64 = sqlx::query_scalar(
@@ -26,8 +26,8 @@ pub(super) async fn storm(suite: &Suite, service: Service, hold: Duration) -> an
         (terminated, rounds) = (terminated + count, rounds + 1);
         sleep(Duration::from_millis(250)).await;
     }
-    ensure!(terminated > 0, "{service} had no connection in {rounds} rounds");
-    Ok(format!("{terminated} backends were terminated in {rounds} rounds"))
+    ensure!(terminated > 0, "{service} had no connection in {}", number(rounds, "round"));
+    Ok(format!("{} terminated in {}", number(terminated, "backend"), number(rounds, "round")))
 }
 
 pub(super) async fn restart(suite: &Suite) -> anyhow::Result<String> {
@@ -72,7 +72,9 @@ pub(super) async fn idle_in_transaction(
     ensure!(state == "idle in transaction", "the holder is {state}");
     let xmin = xmin.context("the holder holds no snapshot")?;
     Ok(format!(
-        "idle in transaction for {age:.1} s with the snapshot of {xmin}; {waiting} backends waited for {held} rows"
+        "idle in transaction for {age:.1} s with the snapshot of {xmin}; {} waited for {}",
+        number(waiting, "backend"),
+        number(held, "row")
     ))
 }
 

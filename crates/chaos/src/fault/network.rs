@@ -6,7 +6,7 @@ use local::Proxy;
 use tokio::time::sleep;
 
 use super::Way;
-use crate::suite::Suite;
+use crate::{suite::Suite, words::number};
 
 impl Way {
     fn proxy(self, suite: &Suite) -> anyhow::Result<&Proxy> {
@@ -26,7 +26,7 @@ pub(super) async fn slow(suite: &Suite, way: Way, hold: Duration, rng: &mut Rng)
     proxy.heal();
     let count = proxy.delayed() - before;
     ensure!(count > 0, "nothing went over the way");
-    Ok(format!("{count} pieces were delayed by {by:?}"))
+    Ok(format!("{} delayed by {by:?}", number(count, "piece")))
 }
 
 pub(super) async fn cut(suite: &Suite, way: Way, hold: Duration) -> anyhow::Result<String> {
@@ -36,7 +36,7 @@ pub(super) async fn cut(suite: &Suite, way: Way, hold: Duration) -> anyhow::Resu
         sleep(Duration::from_millis(200)).await;
     }
     ensure!(count > 0, "nobody was connected");
-    Ok(format!("{count} connections were reset"))
+    Ok(format!("{} reset", number(count, "connection")))
 }
 
 pub(super) async fn half_open(suite: &Suite, way: Way, hold: Duration) -> anyhow::Result<String> {
@@ -46,6 +46,7 @@ pub(super) async fn half_open(suite: &Suite, way: Way, hold: Duration) -> anyhow
     sleep(hold).await;
     let (swallowed, new) = (proxy.swallowed() - before, proxy.opened() - opened);
     proxy.heal();
-    ensure!(open as u64 + new > 0 && swallowed > 0, "{open} connections were silent, and nobody spoke");
-    Ok(format!("{open} connections and {new} new ones fell silent for good, {swallowed} bytes never arrived"))
+    let (silent, bytes) = (number(open, "connection"), number(swallowed, "byte"));
+    ensure!(open as u64 + new > 0 && swallowed > 0, "{silent} fell silent, and nobody spoke");
+    Ok(format!("{silent} fell silent for good, and {new} more that were opened then; {bytes} never arrived"))
 }

@@ -6,7 +6,10 @@ use nix::sys::signal::Signal;
 use tokio::time::sleep;
 
 use super::Service;
-use crate::suite::{Suite, is_in_state};
+use crate::{
+    suite::{Suite, is_in_state},
+    words::number,
+};
 
 /// A transaction takes several times that, and is open within some batches.
 const SLOW: Duration = Duration::from_millis(100);
@@ -38,8 +41,9 @@ pub(super) async fn kill_stuck(suite: &Suite, service: Service, hold: Duration) 
     suite.restart(&name).await?;
     let ready = suite.ready(&name).await?;
     Ok(format!(
-        "pid {pid} was killed when its {silent} connections had been silent for {hold:.1?}, {open} of them in a \
-         transaction that had written and was {age:.1} s old; ready after {ready:.1?}"
+        "pid {pid} was killed after {hold:.1?} of silence on {}, {open} of them in a transaction that had written and \
+         was {age:.1} s old; ready after {ready:.1?}",
+        number(silent, "connection")
     ))
 }
 
