@@ -1,6 +1,9 @@
 //! One order, to see when a suite is itself again.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::atomic::Ordering,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, bail, ensure};
 use tokio::time::sleep;
@@ -48,6 +51,7 @@ pub(crate) async fn place(suite: &Suite) -> anyhow::Result<String> {
         let answer = suite.json(post.timeout(ANSWER)).await;
         match &answer {
             Ok((201, order)) => {
+                suite.own.fetch_add(1, Ordering::Relaxed);
                 let id = order["order_id"].as_str().map(str::to_owned);
                 return id.with_context(|| format!("an order without an id: {order}"));
             }

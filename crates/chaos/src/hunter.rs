@@ -33,9 +33,11 @@ impl Hunter {
                     &audit::Options { patience: PATIENCE, ..audit::Options::default() },
                 )
                 .await;
-                let Some(first) = audit.ok().and_then(|it| first_of(laws, it.violations)) else { continue };
+                let Some(violation) = audit.ok().and_then(|it| first_of(laws, it.violations)) else {
+                    continue;
+                };
                 let at_ms = begun.elapsed().as_millis() as u64;
-                let _ = tell.send(Some(First { at_ms, law: first.law, text: first.text }));
+                let _ = tell.send(Some(First { at_ms, violation }));
                 return;
             }
         });

@@ -12,6 +12,7 @@ use crate::{
     report::Report,
     run::{Tell, Wanted, run},
     usual_env,
+    words::violation,
 };
 
 /// A defect, and what brings it out.
@@ -182,12 +183,11 @@ pub async fn hunt(
 ) -> anyhow::Result<Caught> {
     let report = run(ground, &wanted(mutant, seed, setup)?, tell).await?;
     // By its law alone: a run may also fail for other reasons, which prove nothing.
-    let at_once = report.first.iter().map(|it| (it.law, it.text.as_str(), it.at_ms));
-    let at_rest = report.audit.iter().flat_map(|it| &it.violations);
-    let at_rest = at_rest.map(|it| (it.law, it.text.as_str(), report.took_ms));
-    let caught = at_once.chain(at_rest).find(|it| mutant.laws.contains(&it.0));
-    let after_ms = caught.map_or(report.took_ms, |it| it.2);
-    let by = caught.map(|(law, text, _)| format!("{}: {text}", law.name()));
+    let at_once = report.first.iter().map(|it| (&it.violation, it.at_ms));
+    let at_rest = report.audit.iter().flat_map(|it| &it.violations).map(|it| (it, report.took_ms));
+    let caught = at_once.chain(at_rest).find(|it| mutant.laws.contains(&it.0.law));
+    let after_ms = caught.map_or(report.took_ms, |it| it.1);
+    let by = caught.map(|it| violation(it.0));
     Ok(Caught { name: mutant.name.into(), about: mutant.about.into(), by, after_ms, report })
 }
 

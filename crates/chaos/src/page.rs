@@ -6,21 +6,27 @@ use crate::{
     fault::KINDS,
     report::{Report, Struck},
     watch::Sample,
+    words::{finding, number, violation},
 };
 
 /// A self-contained HTML page: the verdict, a picture of what happened when, every fault with its proof, the laws.
 pub fn page(report: &Report) -> String {
     let title = format!("Waybill under faults, seed {}", report.seed);
     let lead = format!(
-        "{} orders a second for {:.0} s from {}, {} faults. Orders that are accepted, and that come to their end; what \
+        "{} a second for {:.0} s from {}, {}. Orders that are accepted, and that come to their end; what \
          waits in the outboxes and on the topics; and errors that clients have seen.",
-        report.rate,
+        number(report.rate, "order"),
         report.took_ms as f64 / 1_000.0,
         report.began_at,
-        report.faults.len()
+        number(report.faults.len(), "fault")
     );
     let page =
         Page::new(title).text(lead).verdict(report.passed(), &report.failures).timeline(&timeline(report));
+    let broken: Vec<_> = broken(report).collect();
+    let page = match broken.is_empty() {
+        true => page,
+        false => page.section("What is broken").table(&["what", "of what, and how"], broken),
+    };
     let page = page.section("Faults").table(
         &["at", "fault", "hit", "proof that it took hold", "until delivered again", "failure"],
         report.faults.iter().map(row),
@@ -40,6 +46,15 @@ pub fn page(report: &Report) -> String {
         [it.law.name().to_owned(), it.statement.to_owned(), it.checked.to_string(), it.violations.to_string()]
     });
     page.section("Laws").table(&["law", "says", "checked", "broken"], laws).to_html()
+}
+
+/// Each violation and finding that was told one by one.
+fn broken(report: &Report) -> impl Iterator<Item = [String; 2]> {
+    let at_once = report.first.iter().map(|it| &it.violation);
+    let at_rest = report.audit.iter().flat_map(|it| &it.violations);
+    let violations = at_once.chain(at_rest).map(|it| ["law".to_owned(), violation(it)]);
+    let findings = report.audit.iter().flat_map(|it| &it.findings);
+    violations.chain(findings.map(|it| ["finding".to_owned(), finding(it)]))
 }
 
 fn row(fault: &Struck) -> [String; 6] {

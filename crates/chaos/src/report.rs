@@ -2,13 +2,14 @@
 
 use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 
-use audit::Law;
+use audit::Violation;
 use serde::Serialize;
 
 use crate::{
     run::Wanted,
     suite::Exit,
     watch::{Counted, Sample},
+    words::number,
 };
 
 /// One run of the fault machine. Times are in milliseconds since the load began.
@@ -42,8 +43,8 @@ pub struct Report {
 #[derive(Debug, Clone, Serialize)]
 pub struct First {
     pub at_ms: u64,
-    pub law: Law,
-    pub text: String,
+    #[serde(flatten)]
+    pub violation: Violation,
 }
 
 /// A fault as it was.
@@ -75,7 +76,12 @@ pub struct Defect {
 /// What was done meanwhile.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Figures {
+    /// Orders of the load that were accepted.
     pub accepted: u64,
+    /// Orders that the fault machine has placed beside the load, to see what recovers and for poison.
+    pub own: u64,
+    /// Orders of the load that were due when it was stopped, and were not even begun: the suite could not keep up.
+    pub unsent: u64,
     /// Orders by how they have ended; those that have not, by their status.
     pub ended: BTreeMap<String, u64>,
     pub counted: Counted,
@@ -87,7 +93,10 @@ pub struct Figures {
     pub defects: BTreeMap<u16, Defect>,
     /// Answers to repeated requests, and to cancellations by status.
     pub cancels: BTreeMap<u16, u64>,
-    pub latency_ms: BTreeMap<&'static str, f64>,
+    /// From when an order was due until it was accepted, all attempts included: an outage is in it.
+    pub waited_ms: BTreeMap<&'static str, f64>,
+    /// Of the last attempt alone, from its sending to its answer.
+    pub answered_ms: BTreeMap<&'static str, f64>,
     /// Processes that have ended without being asked to.
     pub exits: Vec<Exit>,
     /// From the end of the load until nothing was left to do.
@@ -150,6 +159,11 @@ impl Struck {
     }
 }
 
+/// What stands over faults that are told line by line. Their times are those of the load, as in the report.
+pub(crate) fn heading() -> String {
+    format!("{:>8}  {:<20} {:<24} {}", "in load", "fault", "hit", "proof that it took hold")
+}
+
 impl fmt::Display for Struck {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = |ms: u64| Duration::from_millis(ms).as_secs_f64();
@@ -174,21 +188,31 @@ impl fmt::Display for Figures {
             let one = |(name, count): (&String, &u64)| format!("{count} {name}");
             all.iter().map(one).collect::<Vec<_>>().join(", ")
         };
-        writeln!(f, "accepted     {}", self.accepted)?;
-        writeln!(f, "ended        {}", list(&self.ended))?;
-        writeln!(f, "duplicates   {} dropped by the inboxes", self.counted.duplicates_dropped)?;
+        let times = |all: &BTreeMap<&str, f64>| {
+            let one = |name| all.get(name).map(|ms| format!("{name} {ms:.0} ms"));
+            ["p50", "p99", "max"].into_iter().filter_map(one).collect::<Vec<_>>().join(", ")
+        };
+        writeln!(f, "accepted     {}, and {} of the fault machine's own", self.accepted, self.own)?;
         writeln!(
             f,
-            "published    {} records, {} of them again",
-            self.counted.published, self.published_again
+            "unsent       {} due and not begun when the load was stopped",
+            number(self.unsent, "order")
         )?;
-        writeln!(f, "parked       {} dead letters", self.counted.dead_letters_parked)?;
-        writeln!(f, "retries      {} batches begun again", self.counted.batches_begun_again)?;
-        let latency: Vec<_> = self.latency_ms.iter().map(|(name, ms)| format!("{name} {ms:.0} ms")).collect();
-        writeln!(f, "POST         {}", latency.join(", "))?;
+        writeln!(f, "ended        {}", list(&self.ended))?;
+        writeln!(f, "duplicates   {} dropped by the inboxes", self.counted.duplicates_dropped)?;
+        let published = number(self.counted.published, "record");
+        writeln!(f, "published    {published}, {} of them again", self.published_again)?;
+        writeln!(f, "parked       {}", number(self.counted.dead_letters_parked, "dead letter"))?;
+        writeln!(f, "retries      {} of batches", self.counted.batches_begun_again)?;
+        writeln!(
+            f,
+            "waited       {}, from when an order was due until it was accepted",
+            times(&self.waited_ms)
+        )?;
+        writeln!(f, "POST         {}, of the last attempt alone", times(&self.answered_ms))?;
         writeln!(f, "clients saw  {}", list(&self.client_errors))?;
         for (status, Defect { count, first }) in &self.defects {
-            writeln!(f, "defects      {count} answers with {status}; {first}")?;
+            writeln!(f, "defects      {} with {status}; {first}", number(*count, "answer"))?;
         }
         for exit in &self.exits {
             writeln!(f, "exited       {} by itself: {}", exit.name, exit.status)?;

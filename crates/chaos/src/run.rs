@@ -18,10 +18,11 @@ use crate::{
     hunter::Hunter,
     mutants::Mutant,
     plan::{Planned, Selection},
-    report::{Report, Struck},
+    report::{Report, Struck, heading},
     suite::{Setup, Suite},
     verdict::{conclude, figures, judge, sources},
     watch::Watch,
+    words::number,
 };
 
 /// What a run is asked for.
@@ -66,7 +67,7 @@ pub async fn run(ground: Arc<Ground>, wanted: &Wanted, tell: Tell<'_>) -> anyhow
     }
     let mut rng = Rng::with_seed(wanted.seed);
     let plan = wanted.faults.draw(&mut rng, wanted.duration);
-    tell(&format!("the suite runs; {} faults are planned", plan.len()));
+    tell(&format!("the suite runs; planned: {}", number(plan.len(), "fault")));
     let load = begin_load(&suite, wanted).await?;
     let begun = Instant::now();
     let watch = Watch::begin(suite.clone(), load.meter(), begun);
@@ -75,6 +76,7 @@ pub async fn run(ground: Arc<Ground>, wanted: &Wanted, tell: Tell<'_>) -> anyhow
         None => Hunter::idle(),
     };
     sleep(WARM).await;
+    tell(&heading());
     let mut faults = Vec::new();
     for planned in plan {
         if hunter.has_found() {

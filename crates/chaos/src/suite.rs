@@ -8,7 +8,7 @@ use std::{
     fs,
     path::PathBuf,
     process::ExitStatus,
-    sync::Arc,
+    sync::{Arc, atomic::AtomicU64},
     time::{Duration, Instant},
 };
 
@@ -52,6 +52,8 @@ pub struct Suite {
     /// Straight to the databases, past the proxies.
     pub(crate) pools: BTreeMap<&'static str, PgPool>,
     pub(crate) to_provider: Proxy,
+    /// Orders that were placed beside the load.
+    pub(crate) own: AtomicU64,
     instances: Arc<Mutex<Instances>>,
     supervisor: JoinHandle<()>,
     setup: Setup,
@@ -68,7 +70,8 @@ impl Suite {
         let instances = Arc::new(Mutex::new(Instances::default()));
         let supervisor = tokio::spawn(supervise(instances.clone()));
         let pools = BTreeMap::new();
-        let mut it = Self { ground, prefix, http, pools, to_provider, instances, supervisor, setup };
+        let own = AtomicU64::new(0);
+        let mut it = Self { ground, prefix, http, pools, to_provider, own, instances, supervisor, setup };
         it.create_databases().await?;
         fs::create_dir(it.dir())?;
         let journal = it.dir().join("ledger").display().to_string();

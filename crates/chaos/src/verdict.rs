@@ -2,10 +2,11 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::atomic::Ordering,
     time::{Duration, Instant},
 };
 
-use load::{Latency, Tally};
+use load::{Accepted, Latency, Tally};
 use sqlx::Row;
 use tokio::time::sleep;
 use uuid::Uuid;
@@ -15,6 +16,7 @@ use crate::{
     report::{Defect, Figures, Report},
     suite::{PROVIDER, Suite},
     watch::{Watch, count, lag},
+    words::{finding, number, violation},
 };
 
 /// Waits for rest, and has the books audited. What cannot be looked at is a failure, and the rest is told all the same.
@@ -51,26 +53,30 @@ async fn at_rest(suite: &Suite, within: Duration) -> anyhow::Result<Duration> {
         match &left {
             Ok(left) if left.is_empty() => return Ok(begun.elapsed()),
             _ if begun.elapsed() < within => sleep(Duration::from_millis(300)).await,
-            Ok(left) => anyhow::bail!("after {within:?} there are {left:?}"),
+            Ok(left) => anyhow::bail!("left after {within:?}: {}", left.join(", ")),
             Err(error) => anyhow::bail!("after {within:?}: {error:#}"),
         }
     }
 }
 
-/// What is left to do, by what it is.
-async fn left(suite: &Suite) -> anyhow::Result<BTreeMap<String, u64>> {
-    let mut left = BTreeMap::new();
+/// What is left to do, and how much of it.
+async fn left(suite: &Suite) -> anyhow::Result<Vec<String>> {
+    let mut left = Vec::new();
+    let mut note = |count: u64, one: &str, of: &str| {
+        if count > 0 {
+            left.push(format!("{} {of}", number(count, one)));
+        }
+    };
     let open = "order_view where status not in ('delivered', 'cancelled')
         or 'pending' in (coalesce(stock_compensation, ''), coalesce(payment_compensation, ''))";
-    left.insert("orders under way".to_owned(), count(suite, "order", open).await?);
+    note(count(suite, "order", open).await?, "order", "under way");
     for service in SERVICES {
         for table in ["outbox", "effect", "dead_letter"] {
             let rows = count(suite, service, &format!("engine.{table}")).await?;
-            left.insert(format!("rows in {table} of {service}"), rows);
+            note(rows, "row", &format!("in {table} of {service}"));
         }
     }
-    left.insert("records to be read".to_owned(), lag(suite).await?);
-    left.retain(|_, count| *count > 0);
+    note(lag(suite).await?, "record", "to be read");
     Ok(left)
 }
 
@@ -87,20 +93,26 @@ pub(crate) async fn figures(suite: &Suite, tally: &Tally, watch: &Watch, report:
     }
     errors.insert("connections refused".into(), tally.refused as u64);
     errors.insert("kept connections closed".into(), tally.raced as u64);
-    let latency = Latency::of(tally.accepted.iter().map(|it| it.answered).collect());
-    let ms = |it: Duration| it.as_secs_f64() * 1_000.0;
     Figures {
         accepted: tally.accepted.len() as u64,
+        own: suite.own.load(Ordering::Relaxed),
+        unsent: tally.unsent as u64,
         ended: ended.unwrap_or_default(),
         counted: watch.counted(),
         published_again: again.unwrap_or_default(),
         client_errors: errors,
         defects: tally.defects.iter().map(defect).collect(),
         cancels: tally.cancelled_with().into_iter().map(|(status, count)| (status, count as u64)).collect(),
-        latency_ms: [("p50", ms(latency.p50)), ("p99", ms(latency.p99)), ("max", ms(latency.max))].into(),
+        waited_ms: latency_ms(tally, |it| it.waited),
+        answered_ms: latency_ms(tally, |it| it.answered),
         exits: suite.exits().await,
         rest_ms: report.figures.rest_ms,
     }
+}
+
+fn latency_ms(tally: &Tally, of: impl Fn(&Accepted) -> Duration) -> BTreeMap<&'static str, f64> {
+    let Latency { p50, p99, max, .. } = Latency::of(tally.accepted.iter().map(of).collect());
+    [("p50", p50), ("p99", p99), ("max", max)].map(|(name, it)| (name, it.as_secs_f64() * 1_000.0)).into()
 }
 
 /// Orders by how they have ended.
@@ -141,14 +153,15 @@ async fn lost(suite: &Suite, tally: &Tally) -> anyhow::Result<Vec<String>> {
     let lost: Vec<Uuid> = tally.accepted.iter().map(|it| it.id).filter(|it| !there.contains(it)).collect();
     let mut failures = Vec::new();
     if let Some(first) = lost.first() {
-        failures.push(format!("{} accepted orders are not there, {first} for one", lost.len()));
+        failures.push(format!("not there: {}, {first} for one", number(lost.len(), "accepted order")));
     }
     let distinct: BTreeSet<Uuid> = tally.accepted.iter().map(|it| it.id).collect();
     if distinct.len() < tally.accepted.len() {
         failures.push("one order was the answer to requests with different keys".into());
     }
     if let Some(first) = tally.others.first() {
-        failures.push(format!("one key was answered with two orders: {first:?}"));
+        let load::Other { key, first, then } = first;
+        failures.push(format!("the key {key} was answered with two orders: {first} and {then}"));
     }
     Ok(failures)
 }
@@ -166,24 +179,28 @@ pub(crate) fn judge(report: &mut Report, tally: &Tally) {
         failures.push("no inbox has dropped a duplicate: redelivery was not tried".into());
     }
     for (status, it) in &tally.defects {
-        failures.push(format!("{} requests were answered with {status}; {}", it.count, it.first));
+        failures.push(format!("answered with {status}: {}; {}", number(it.count, "request"), it.first));
     }
     if let Some(first) = tally.given_up.first() {
-        failures.push(format!("{} requests were given up: {first}", tally.given_up.len()));
+        failures.push(format!("given up: {}; {first}", number(tally.given_up.len(), "request")));
     }
     if let Some(first) = &report.first {
-        failures.push(format!("{}: {}", first.law.name(), first.text));
+        failures.push(violation(&first.violation));
     }
     for exit in &report.figures.exits {
         failures.push(format!("{} ended by itself: {}", exit.name, exit.status));
     }
     let Some(audit) = &report.audit else { return };
     for law in audit.laws.iter().filter(|it| it.violations > 0) {
-        failures.push(format!("{} violations of the law: {}", law.violations, law.statement));
+        let first = audit.violations.iter().find(|it| it.law == law.law).map(violation);
+        let first = first.map(|it| format!("; {it}")).unwrap_or_default();
+        failures.push(format!(
+            "{} of the law: {}{first}",
+            number(law.violations, "violation"),
+            law.statement
+        ));
     }
-    for finding in &audit.findings {
-        failures.push(format!("found: {}", finding.text));
-    }
+    failures.extend(audit.findings.iter().map(|it| format!("found: {}", finding(it))));
 }
 
 #[cfg(test)]

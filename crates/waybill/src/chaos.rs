@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use chaos::{Caught, Ground, KINDS, Report, Selection, Setup, Wanted};
+use chaos::{Caught, Ground, KINDS, Report, Selection, Setup, Wanted, number, violation};
 
 use crate::{
     audit::time,
@@ -85,6 +85,7 @@ async fn strike(chaos: &Chaos) -> anyhow::Result<()> {
     for (name, why) in &left_out {
         steps.done("left out", format_args!("{name}: {why}"));
     }
+    say!("{:>8}", "elapsed");
     let ground = Arc::new(Ground::lay(faults.needs_disks()).await?);
     steps.done("servers", "a Kafka and a Postgres of their own, behind proxies");
     let wanted = Wanted {
@@ -132,9 +133,10 @@ fn conclude(report: &Report) -> anyhow::Result<()> {
     if let Some(audit) = &report.audit {
         let checked: u64 = audit.laws.iter().map(|it| it.checked).sum();
         let violations: u64 = audit.laws.iter().map(|it| it.violations).sum();
-        say!("audit        {} laws, {checked} checks, {violations} violations", audit.laws.len());
-        for violation in audit.violations.iter().take(20) {
-            say!("violated     {}: {} {}", violation.law.name(), violation.text, violation.events.join(", "));
+        let [laws, violations] = [number(audit.laws.len() as u64, "law"), number(violations, "violation")];
+        say!("audit        {laws}, {}, {violations}", number(checked, "check"));
+        for it in audit.violations.iter().take(20) {
+            say!("violated     {}", violation(it));
         }
     }
     let proven = report.faults.iter().filter(|it| it.proof.is_some()).count();
@@ -148,7 +150,9 @@ fn conclude(report: &Report) -> anyhow::Result<()> {
             say!("\nseed {} passed", report.seed);
             Ok(())
         }
-        false => bail!("seed {} failed: {} reasons, see above", report.seed, report.failures.len()),
+        false => {
+            bail!("seed {} failed: {}, see above", report.seed, number(report.failures.len(), "reason"))
+        }
     }
 }
 

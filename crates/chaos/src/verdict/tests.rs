@@ -1,4 +1,5 @@
 use anyhow::anyhow;
+use audit::Law;
 
 use super::*;
 use crate::{report::Struck, run::Wanted, suite::Setup};
@@ -70,11 +71,84 @@ fn an_answer_that_no_service_gives_on_purpose_fails_the_run_and_outages_do_not()
 
     let said = "POST /orders: the service failed on this request";
     tally.defects.insert(500, load::Defect { count: 3, first: said.into() });
-    let expected = "3 requests were answered with 500; POST /orders: the service failed on this request";
+    let expected = "answered with 500: 3 requests; POST /orders: the service failed on this request";
     check(a_run(Ok("shown"), 12), &tally, &[expected]);
 
     let figures = Figures { defects: tally.defects.iter().map(defect).collect(), ..Figures::default() };
     assert!(figures.to_string().contains(&format!("3 answers with 500; {said}")), "{figures}");
+}
+
+#[test]
+fn what_is_broken_is_told_with_its_order_or_product_and_its_key() {
+    let mut report = a_run(Ok("shown"), 12);
+    report.audit = Some(an_audit());
+    let stock =
+        "1 violation of the law: ".to_owned() + Law::Stock.statement() + "; stock, SKU MUG: 2 too many (a 1)";
+    let found = "found: payment, key A-1: 1 dead letter";
+    let page = crate::page(&report);
+    assert!(page.contains("What is broken"), "{page}");
+    assert!(page.contains("stock, SKU MUG: 2 too many (a 1)") && page.contains("payment, key A-1"), "{page}");
+
+    check(report, &Tally::default(), &[stock.as_str(), found]);
+    assert!(!crate::page(&a_run(Ok("shown"), 12)).contains("What is broken"));
+}
+
+/// One law is broken, once, and one key is parked.
+fn an_audit() -> audit::Report {
+    let text = "2 too many".to_owned();
+    let events = vec!["a 1".to_owned()];
+    let violation =
+        audit::Violation { law: Law::Stock, order_id: None, sku: Some("MUG".into()), events, text };
+    let finding = audit::Finding {
+        kind: audit::Kind::Parked,
+        service: "payment".into(),
+        key: Some("A-1".into()),
+        text: "1 dead letter".into(),
+    };
+    let law = |law: Law| audit::Checked {
+        law,
+        statement: law.statement(),
+        checked: 3,
+        violations: u64::from(law == Law::Stock),
+    };
+    audit::Report {
+        as_of: events::Timestamp::UNIX_EPOCH,
+        took_ms: 0,
+        orders: BTreeMap::new(),
+        in_flight: 0,
+        ignored_records: 0,
+        forgotten: 0,
+        awaiting_person: 0,
+        laws: Law::ALL.map(law).into(),
+        violations: vec![violation],
+        findings: vec![finding],
+        stale_rows: BTreeSet::new(),
+        unsettled: BTreeSet::new(),
+    }
+}
+
+#[test]
+fn what_customers_have_waited_is_told_from_when_orders_were_due_and_an_outage_is_in_it() {
+    let mut tally = Tally { unsent: 1, ..Tally::default() };
+    let (answered, waited) = (Duration::from_millis(5), Duration::from_secs(7));
+    tally.accepted.push(Accepted { id: Uuid::nil(), sent: Instant::now(), answered, waited });
+    let figures = Figures {
+        accepted: 1,
+        own: 3,
+        unsent: 1,
+        waited_ms: latency_ms(&tally, |it| it.waited),
+        answered_ms: latency_ms(&tally, |it| it.answered),
+        ..Figures::default()
+    };
+    let told = figures.to_string();
+    for line in [
+        "accepted     1, and 3 of the fault machine's own",
+        "unsent       1 order due and not begun when the load was stopped",
+        "waited       p50 7000 ms, p99 7000 ms, max 7000 ms, from when an order was due until it was accepted",
+        "POST         p50 5 ms, p99 5 ms, max 5 ms, of the last attempt alone",
+    ] {
+        assert!(told.lines().any(|it| it == line), "{line}: {told}");
+    }
 }
 
 #[test]
