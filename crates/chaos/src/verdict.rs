@@ -91,8 +91,8 @@ pub(crate) async fn figures(suite: &Suite, tally: &Tally, watch: &Watch, report:
         let kind: String = what.split('{').next().unwrap_or(what).trim().to_owned();
         *errors.entry(kind).or_default() += *count as u64;
     }
-    errors.insert("connections refused".into(), tally.refused as u64);
-    errors.insert("kept connections closed".into(), tally.raced as u64);
+    errors.insert("connect: refused".into(), tally.refused as u64);
+    errors.insert("kept connection: closed".into(), tally.raced as u64);
     Figures {
         accepted: tally.accepted.len() as u64,
         own: suite.own.load(Ordering::Relaxed),

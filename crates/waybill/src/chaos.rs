@@ -167,6 +167,7 @@ async fn hunt(chaos: &Chaos, names: &str) -> anyhow::Result<()> {
     chaos::check_breakable()?;
     writable(chaos.json.as_deref(), chaos.html.as_deref())?;
     let steps = Steps::begin();
+    say!("{:>8}", "elapsed");
     let ground = Arc::new(Ground::lay(false).await?);
     let (mut all, mut wrong): (Vec<Caught>, usize) = (Vec::new(), 0);
     for mutant in mutants {
