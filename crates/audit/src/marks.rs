@@ -14,7 +14,7 @@ use crate::{
     SERVICES, Sources,
     answer::answered,
     reads,
-    report::{Finding, Kind},
+    report::{Finding, Kind, events},
 };
 
 const PAUSE: Duration = Duration::from_millis(100);
@@ -64,7 +64,8 @@ async fn published(sources: &Sources, patience: Duration) -> anyhow::Result<Vec<
 
 fn relay(service: &str, count: i64, stands: bool) -> Finding {
     let how = if stands { "its relay does not move" } else { "its relay is behind" };
-    let text = format!("{how}: {count} events wait in the outbox");
+    let text =
+        format!("{how}: {} {} in the outbox", events(count), if count == 1 { "waits" } else { "wait" });
     Finding { kind: Kind::Relay, service: service.to_owned(), key: None, text }
 }
 

@@ -110,6 +110,11 @@ pub(crate) struct Verdicts {
     pub(crate) carried: BTreeSet<Leg>,
 }
 
+/// So many events, in words.
+pub(crate) fn events(count: i64) -> String {
+    format!("{count} {}", if count == 1 { "event" } else { "events" })
+}
+
 /// What a violation is of.
 #[derive(Debug, Clone)]
 pub(crate) enum Subject {

@@ -2,6 +2,7 @@
 
 mod consumed;
 mod cuts;
+mod gaps;
 mod history;
 mod read;
 
@@ -19,13 +20,13 @@ use uuid::Uuid;
 pub(crate) use self::consumed::ReadPast;
 pub use self::history::History;
 pub(crate) use self::history::{Key, Numbered};
-use self::{cuts::Cuts, read::OnTopic};
+use self::{cuts::Cuts, gaps::Gaps, read::OnTopic};
 use crate::{
     Sources,
     answer::answered,
     law::Law,
     look::Look,
-    report::{Subject, Verdicts},
+    report::{Subject, Verdicts, events},
 };
 
 /// The service whose events these are.
@@ -104,33 +105,53 @@ fn published(
     for (key, count) in counters {
         let history = read.histories.get(key).unwrap_or(&nothing);
         let waiting = look.outbox.get(&(aggregate, key.clone())).map_or(&[][..], Vec::as_slice);
-        for (sequence, id) in waiting {
-            if let Some(other) = history.id_of(*sequence).filter(|it| it != id) {
-                let text =
-                    format!("{aggregate} {key}: {sequence} is {id} in the outbox and {other} on the topic");
-                verdicts.violate(Law::Sequence, key.subject(), vec![], text);
-            }
+        for text in renamed(history, waiting) {
+            verdicts.violate(Law::Sequence, key.subject(), vec![], format!("{aggregate} {key}: {text}"));
         }
-        let there =
-            |sequence: i64| history.id_of(sequence).is_some() || waiting.iter().any(|it| it.0 == sequence);
-        let from = match (read.cuts.compacted, read.cuts.may_have_forgotten(key)) {
-            (true, _) => *count,
-            (false, false) => 1,
-            (false, true) => match (1..=*count).find(|it| there(*it)) {
-                Some(first) => first,
-                None => {
-                    verdicts.forgotten += u64::from(*count > 0);
-                    continue;
-                }
-            },
+        let mut there: Vec<i64> = history.numbers().chain(waiting.iter().map(|it| it.0)).collect();
+        there.sort_unstable();
+        let Some(first) = first_expected(read, key, *count, &there) else {
+            verdicts.forgotten += u64::from(*count > 0);
+            continue;
         };
-        let missing: Vec<i64> = (from.max(1)..=*count).filter(|it| !there(*it)).collect();
-        if !missing.is_empty() {
-            let text = format!("{aggregate} {key} has published {count} events, and not {missing:?}");
-            let events = missing.iter().map(|it| format!("{topic} sequence {it}")).collect();
-            verdicts.violate(Law::Published, key.subject(), events, text);
+        let gaps = Gaps::between(first.max(1), *count, &there);
+        if !gaps.is_empty() {
+            let text = format!(
+                "{aggregate} {key} has counted {}, and {gaps} neither on {topic} nor in the outbox",
+                events(*count)
+            );
+            verdicts.violate(Law::Published, key.subject(), positions(aggregate, topic, &gaps), text);
         }
     }
+}
+
+/// The numbers that are one event in the outbox and another on the topic.
+fn renamed(history: &History, waiting: &[Numbered]) -> impl Iterator<Item = String> {
+    waiting.iter().filter_map(|(sequence, id)| {
+        let other = history.id_of(*sequence).filter(|it| it != id)?;
+        Some(format!("{sequence} is {id} in the outbox and {other} on the topic"))
+    })
+}
+
+/// From which number on a key's events are expected, of which these are `there`; `None`: it may have been forgotten as
+/// a whole.
+fn first_expected(read: &OnTopic, key: &Key, count: i64, there: &[i64]) -> Option<i64> {
+    if read.cuts.compacted {
+        return Some(count);
+    }
+    if !read.cuts.may_have_forgotten(key) {
+        return Some(1);
+    }
+    there.iter().copied().find(|it| (1..=count).contains(it))
+}
+
+/// Where what is missing should be. An order's events are not told by their places: type and id of each, which the
+/// order service has stored, are told of any violation that names none.
+fn positions(aggregate: Aggregate, topic: &str, gaps: &Gaps) -> Vec<String> {
+    if aggregate == Aggregate::Order {
+        return Vec::new();
+    }
+    gaps.told().map(|it| format!("{topic} sequence {it}")).collect()
 }
 
 /// What goes beyond the counters of the look was written meanwhile, or by no transaction at all.
@@ -147,7 +168,8 @@ async fn written(
     for (key, (sequence, position)) in read.beyond {
         let counted = later.get(&key).copied().unwrap_or(0);
         if sequence > counted {
-            let text = format!("{aggregate} {key}: {sequence} is on the topic, and {counted} were written");
+            let text =
+                format!("{aggregate} {key} has counted {}, and {sequence} is on the topic", events(counted));
             verdicts.violate(Law::Sequence, key.subject(), vec![position], text);
         }
     }

@@ -41,29 +41,47 @@ pub(crate) type Numbered = (i64, Uuid);
 
 /// The first occurrences of one key's events on its topic.
 #[derive(Debug, Clone, Default)]
-pub struct History(Vec<Numbered>);
+pub struct History {
+    /// By number, so that one is found among any number of them. They come in this order, but for faults.
+    events: Vec<Numbered>,
+    /// The number of the one that came last.
+    last: i64,
+}
 
 impl History {
     /// Takes the next record, and says what is wrong with its place: first occurrences have to be 1, 2, 3, ..; every
     /// other occurrence repeats one of them under its id. With `cut`, the log does not hold all that it was given:
     /// the first may be any, and where the log is compacted (`holes`) any may be missing.
     pub fn note(&mut self, sequence: i64, id: Uuid, cut: bool, holes: bool) -> Result<(), String> {
-        if let Some(known) = self.id_of(sequence) {
-            return if known == id { Ok(()) } else { Err(format!("{sequence} is both {known} and {id}")) };
-        }
-        let last = self.0.last().map(|it| it.0);
-        self.0.push((sequence, id));
+        let at = match self.place(sequence) {
+            Ok(at) if self.events[at].1 == id => return Ok(()),
+            Ok(at) => return Err(format!("{sequence} is both {} and {id}", self.events[at].1)),
+            Err(at) => at,
+        };
+        let last = (!self.events.is_empty()).then_some(self.last);
+        self.events.insert(at, (sequence, id));
+        self.last = sequence;
         let in_order = match last {
             _ if sequence < 1 => false,
             None => cut || sequence == 1,
-            Some(last) => sequence == last + 1 || holes && sequence > last,
+            Some(last) => last.checked_add(1) == Some(sequence) || holes && sequence > last,
         };
         if in_order { Ok(()) } else { Err(format!("{sequence} comes after {}", last.unwrap_or(0))) }
     }
 
-    /// The event that bears a number; mostly one of the last.
+    /// Where a number is, or would be.
+    fn place(&self, sequence: i64) -> Result<usize, usize> {
+        self.events.binary_search_by_key(&sequence, |it| it.0)
+    }
+
+    /// The event that bears a number.
     pub(crate) fn id_of(&self, sequence: i64) -> Option<Uuid> {
-        self.0.iter().rev().find(|it| it.0 == sequence).map(|it| it.1)
+        self.place(sequence).ok().map(|at| self.events[at].1)
+    }
+
+    /// In ascending order.
+    pub(crate) fn numbers(&self) -> impl Iterator<Item = i64> {
+        self.events.iter().map(|it| it.0)
     }
 }
 
@@ -90,8 +108,34 @@ mod tests {
         check(&[(2, 2), (1, 1)], Some("2 comes after 0"));
         check(&[(1, 1), (3, 3)], Some("3 comes after 1"));
         check(&[(0, 1)], Some("0 comes after 0"));
+        check(&[(1, 1), (i64::MAX, 2)], Some("9223372036854775807 comes after 1"));
         let (one, nine) = (Uuid::from_u128(1), Uuid::from_u128(9));
         check(&[(1, 1), (1, 9)], Some(&format!("1 is both {one} and {nine}")));
+    }
+
+    #[test]
+    fn no_number_is_too_high_to_be_followed() {
+        let (mut history, id) = (History::default(), Uuid::from_u128);
+        history.note(i64::MAX, id(1), true, true).unwrap();
+        let disorder = history.note(8, id(2), true, true);
+        assert_eq!(disorder.unwrap_err(), "8 comes after 9223372036854775807");
+        assert_eq!(history.numbers().collect::<Vec<_>>(), [8, i64::MAX]);
+        assert_eq!((history.id_of(8), history.id_of(i64::MAX)), (Some(id(2)), Some(id(1))));
+    }
+
+    /// A product's events may be a hundred thousand, which a relay that begins again repeats: if each were looked for
+    /// among all, that would take a minute and more.
+    #[test]
+    fn an_event_is_found_among_any_number_of_them() {
+        let (mut history, begun) = (History::default(), std::time::Instant::now());
+        for _ in 0..2 {
+            for sequence in 1..=100_000 {
+                history
+                    .note(sequence, Uuid::from_u128(sequence.unsigned_abs().into()), false, false)
+                    .unwrap();
+            }
+        }
+        assert!(begun.elapsed() < std::time::Duration::from_secs(5), "{:?}", begun.elapsed());
     }
 
     #[test]

@@ -63,7 +63,7 @@ async fn a_call_in_vain_an_overdue_order_and_a_relay_that_stands_still_are_found
     let text = |kind| report.findings.iter().find(|it| it.kind == kind).map_or("", |it| it.text.as_str());
     assert!(text(Kind::Overdue).starts_with("its confirmation was due 8"), "{report:#?}");
     assert!(text(Kind::Failing).contains("401"), "{report:#?}");
-    assert!(text(Kind::Relay).starts_with("its relay does not move: 1 events wait"), "{report:#?}");
+    assert!(text(Kind::Relay).starts_with("its relay does not move: 1 event waits"), "{report:#?}");
 }
 
 /// Payment is frozen with a call to make, for longer than a call may take.
