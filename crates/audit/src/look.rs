@@ -2,23 +2,25 @@
 //! snapshot, but for the orders: their events are many, and are folded page by page, each in a snapshot of its own.
 
 mod fold;
+mod reading;
 mod stock;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use anyhow::Context;
-use events::{Aggregate, Item, Timestamp};
+use events::{Aggregate, Timestamp};
 use futures::TryStreamExt;
 use sqlx::{PgPool, Postgres, Row, Transaction, postgres::PgRow};
 use uuid::Uuid;
 
+use self::reading::Reading;
 pub(crate) use self::stock::Priced;
 use crate::{
     Sources,
     answer::answered,
     law::Law,
     ledger,
-    report::Verdicts,
+    report::{Subject, Verdicts},
     seen::{Held, Holding, Leg, Moving, Paid, Paying, Print, Seen, Shipped},
     topic::{Key, Numbered},
 };
@@ -37,6 +39,8 @@ pub(crate) struct Look {
     pub(crate) prices: BTreeMap<String, Priced>,
     /// Inventory's products, each with how many of its events were published.
     pub(crate) products: BTreeMap<String, (Priced, i64)>,
+    /// Orders of which some service says what nobody knows: nothing else is said of them.
+    unknown: BTreeSet<Uuid>,
 }
 
 /// Orders for which some service has something to do.
@@ -60,11 +64,6 @@ pub(crate) async fn snapshot(pool: &PgPool) -> sqlx::Result<Snapshot> {
     pool.begin_with("begin isolation level repeatable read, read only").await
 }
 
-/// Counts are small; one that is not a count at all is none of ours.
-pub(crate) fn count(number: i64) -> anyhow::Result<u32> {
-    u32::try_from(number).with_context(|| format!("{number} is not a count of events"))
-}
-
 impl Look {
     pub(crate) async fn take(
         sources: &Sources,
@@ -73,16 +72,18 @@ impl Look {
     ) -> anyhow::Result<Self> {
         let mut look = Self::default();
         look.order(sources, wanted, verdicts).await.context("looking at the order service's database")?;
-        answered(sources.database("shipping")?, look.shipping(sources, wanted))
+        answered(sources.database("shipping")?, look.shipping(sources, wanted, verdicts))
             .await
             .context("looking at the shipping service's database")?;
-        answered(sources.database("payment")?, look.payment(sources, wanted))
+        answered(sources.database("payment")?, look.payment(sources, wanted, verdicts))
             .await
             .context("looking at the payment service's database")?;
         answered(sources.database("inventory")?, look.inventory(sources, wanted, verdicts))
             .await
             .context("looking at the inventory service's database")?;
         ledger::read(sources, wanted, &mut look.orders, verdicts).await?;
+        let Self { orders, unknown, .. } = &mut look;
+        orders.retain(|id, _| !unknown.contains(id));
         Ok(look)
     }
 
@@ -117,7 +118,7 @@ impl Look {
                     let some = async {
                         let mut tx = snapshot(pool).await?;
                         fold::some(&mut tx, ids, &mut self.orders, verdicts).await?;
-                        self.engine(&mut tx, Some(ids)).await
+                        self.engine(&mut tx, Some(ids), verdicts).await
                     };
                     answered(pool, some).await?;
                 }
@@ -125,14 +126,19 @@ impl Look {
         }
         answered(pool, async {
             let mut tx = snapshot(pool).await?;
-            self.prices = stock::prices(&mut tx).await?;
+            self.prices = stock::prices(&mut tx, verdicts).await?;
             // After the counters: what one of them counts and is no more in the outbox, the log has.
-            if wanted.is_none() { self.engine(&mut tx, None).await } else { Ok(()) }
+            if wanted.is_none() { self.engine(&mut tx, None, verdicts).await } else { Ok(()) }
         })
         .await
     }
 
-    async fn shipping(&mut self, sources: &Sources, wanted: Wanted<'_>) -> anyhow::Result<()> {
+    async fn shipping(
+        &mut self,
+        sources: &Sources,
+        wanted: Wanted<'_>,
+        verdicts: &mut Verdicts,
+    ) -> anyhow::Result<()> {
         let mut tx = snapshot(sources.database("shipping")?).await?;
         let mut rows = sqlx::query(
             "select order_id, sequence, status, captured, kept, awaits_stock from shipment
@@ -141,24 +147,26 @@ impl Look {
         .bind(wanted)
         .fetch(&mut *tx);
         while let Some(row) = rows.try_next().await? {
-            let shipped = Shipped {
-                sequence: count(row.try_get("sequence")?)?,
-                status: Moving::parse(row.try_get("status")?)?,
-                captured: row.try_get("captured")?,
-                kept: row.try_get("kept")?,
-                awaits_stock: row.try_get("awaits_stock")?,
-            };
-            self.seen(row.try_get("order_id")?).shipment = Some(shipped);
+            let id = row.try_get("order_id")?;
+            match shipped(&row, Reading { aggregate: Aggregate::Shipping, id, verdicts })? {
+                None => _ = self.unknown.insert(id),
+                shipped => self.seen(id).shipment = shipped,
+            }
         }
         drop(rows);
         let kinds = "select distinct kind from engine.deadline where kind in ('dispatch', 'deliver')";
         for kind in sqlx::query_scalar::<_, String>(kinds).fetch_all(&mut *tx).await? {
             self.legs.insert(Leg::parse(&kind)?);
         }
-        self.engine(&mut tx, wanted).await
+        self.engine(&mut tx, wanted, verdicts).await
     }
 
-    async fn payment(&mut self, sources: &Sources, wanted: Wanted<'_>) -> anyhow::Result<()> {
+    async fn payment(
+        &mut self,
+        sources: &Sources,
+        wanted: Wanted<'_>,
+        verdicts: &mut Verdicts,
+    ) -> anyhow::Result<()> {
         let mut tx = snapshot(sources.database("payment")?).await?;
         let mut rows = sqlx::query(
             "select order_id, sequence, status, reserved, confirmed, cancelled, amount, currency, authorized,
@@ -168,11 +176,14 @@ impl Look {
         .bind(wanted)
         .fetch(&mut *tx);
         while let Some(row) = rows.try_next().await? {
-            let paid = paid(&row)?;
-            self.seen(row.try_get("order_id")?).payment = Some(paid);
+            let id = row.try_get("order_id")?;
+            match paid(&row, Reading { aggregate: Aggregate::Payment, id, verdicts })? {
+                None => _ = self.unknown.insert(id),
+                paid => self.seen(id).payment = paid,
+            }
         }
         drop(rows);
-        self.engine(&mut tx, wanted).await
+        self.engine(&mut tx, wanted, verdicts).await
     }
 
     async fn inventory(
@@ -189,23 +200,27 @@ impl Look {
         .bind(wanted)
         .fetch(&mut *tx);
         while let Some(row) = rows.try_next().await? {
-            let status = Holding::parse(row.try_get("status")?)?;
-            let items: Vec<Item> = serde_json::from_str(row.try_get("items")?)?;
-            let items = items.iter().map(|it| (it.sku.as_str(), it.quantity));
-            let items = (items.len() > 0).then(|| Print::of_items(items));
-            let held = Held { sequence: count(row.try_get("sequence")?)?, status, items };
-            self.seen(row.try_get("order_id")?).stock = Some(held);
+            let id = row.try_get("order_id")?;
+            match held(&row, Reading { aggregate: Aggregate::Inventory, id, verdicts })? {
+                None => _ = self.unknown.insert(id),
+                held => self.seen(id).stock = held,
+            }
         }
         drop(rows);
-        self.products = stock::products(&mut tx).await?;
+        self.products = stock::products(&mut tx, verdicts).await?;
         if wanted.is_none() {
             stock::check(&mut tx, verdicts).await?;
         }
-        self.engine(&mut tx, wanted).await
+        self.engine(&mut tx, wanted, verdicts).await
     }
 
     /// What the engine of a database has still to do, in the same snapshot as the service's own rows.
-    async fn engine(&mut self, tx: &mut Snapshot, wanted: Wanted<'_>) -> anyhow::Result<()> {
+    async fn engine(
+        &mut self,
+        tx: &mut Snapshot,
+        wanted: Wanted<'_>,
+        verdicts: &mut Verdicts,
+    ) -> anyhow::Result<()> {
         let keys: Option<Vec<String>> = wanted.map(|it| it.iter().map(Uuid::to_string).collect());
         let mut rows = sqlx::query(
             "select aggregate_type, aggregate_id, sequence, event_id from engine.outbox
@@ -214,22 +229,30 @@ impl Look {
         .bind(&keys)
         .fetch(&mut **tx);
         while let Some(row) = rows.try_next().await? {
-            let kind: &str = row.try_get("aggregate_type")?;
-            let known = Aggregate::ALL.into_iter().find(|it| it.name() == kind);
-            let aggregate = known.with_context(|| format!("no aggregate is called {kind:?}"))?;
-            let key = Key::parse(aggregate, row.try_get("aggregate_id")?);
-            if let Some(id) = key.as_ref().and_then(Key::order) {
-                self.work.open.insert(id);
-            }
-            if let Some(key) = key {
-                let numbered = (row.try_get("sequence")?, row.try_get("event_id")?);
-                self.outbox.entry((aggregate, key)).or_default().push(numbered);
+            let (kind, key): (&str, &str) = (row.try_get("aggregate_type")?, row.try_get("aggregate_id")?);
+            let numbered = (row.try_get("sequence")?, row.try_get("event_id")?);
+            match Aggregate::ALL.into_iter().find(|it| it.name() == kind) {
+                Some(aggregate) => self.waits(aggregate, key, numbered),
+                None => nobodys(kind, key, numbered, verdicts),
             }
         }
         drop(rows);
         let Some(keys) = keys else { return Ok(()) };
         self.work.read(tx, &keys).await
     }
+
+    fn waits(&mut self, aggregate: Aggregate, key: &str, event: Numbered) {
+        let Some(key) = Key::parse(aggregate, key) else { return };
+        self.work.open.extend(key.order());
+        self.outbox.entry((aggregate, key)).or_default().push(event);
+    }
+}
+
+/// An event waits to be published on a topic that there is not.
+fn nobodys(kind: &str, key: &str, (sequence, id): Numbered, verdicts: &mut Verdicts) {
+    let subject = key.parse().map_or_else(|_| Subject::Other(key.to_owned()), Subject::Order);
+    let text = format!("an event in the outbox is of {kind:?}, which no service publishes");
+    verdicts.violate(Law::Published, subject, vec![format!("{kind} {key} sequence {sequence} {id}")], text);
 }
 
 impl Work {
@@ -259,20 +282,39 @@ impl Work {
     }
 }
 
-fn paid(row: &PgRow) -> anyhow::Result<Paid> {
-    Ok(Paid {
-        amount: match row.try_get::<Option<&str>, _>("currency")? {
-            Some(currency) => Some(stock::money(row.try_get("amount")?, currency)?),
-            None => None,
-        },
+fn shipped(row: &PgRow, mut reading: Reading<'_>) -> sqlx::Result<Option<Shipped>> {
+    let sequence = reading.count(row.try_get("sequence")?);
+    let Some(status) = reading.status(row.try_get("status")?, Moving::parse) else { return Ok(None) };
+    Ok(Some(Shipped {
+        sequence,
+        status,
+        captured: row.try_get("captured")?,
+        kept: row.try_get("kept")?,
+        awaits_stock: row.try_get("awaits_stock")?,
+    }))
+}
+
+fn held(row: &PgRow, mut reading: Reading<'_>) -> sqlx::Result<Option<Held>> {
+    let sequence = reading.count(row.try_get("sequence")?);
+    let items = reading.items(row.try_get("items")?);
+    let status = reading.status(row.try_get("status")?, Holding::parse);
+    Ok(status.map(|status| Held { sequence, items, status }))
+}
+
+fn paid(row: &PgRow, mut reading: Reading<'_>) -> sqlx::Result<Option<Paid>> {
+    let sequence = reading.count(row.try_get("sequence")?);
+    let amount = reading.money(row.try_get("amount")?, row.try_get("currency")?);
+    let Some(status) = reading.status(row.try_get("status")?, Paying::parse) else { return Ok(None) };
+    Ok(Some(Paid {
+        amount,
         authorized: row.try_get("authorized")?,
         captured: row.try_get("captured")?,
         refunded: row.try_get("refunded")?,
-        sequence: count(row.try_get("sequence")?)?,
-        status: Paying::parse(row.try_get("status")?)?,
+        sequence,
+        status,
         reserved: row.try_get("reserved")?,
         confirmed: row.try_get("confirmed")?,
         cancelled: row.try_get("cancelled")?,
         intent: row.try_get::<Option<&str>, _>("reference")?.map(|it| Print::of(&it)),
-    })
+    }))
 }

@@ -19,7 +19,7 @@ macro_rules! words {
         pub(crate) enum $name { $($variant),+ }
 
         impl $name {
-            /// A word that is not known here is of another version of the service: it cannot be judged.
+            /// A word that is not known here is a hand's, or of another version of the service: it cannot be judged.
             pub(crate) fn parse(word: &str) -> anyhow::Result<Self> {
                 match word {
                     $($word => Ok(Self::$variant),)+
@@ -198,12 +198,18 @@ impl Books {
     }
 
     pub(crate) fn net(&self) -> i64 {
-        self.captured - self.refunded
+        less(self.captured, &[self.refunded])
     }
 
     pub(crate) fn held(&self) -> i64 {
-        self.authorized - self.captured - self.cancelled
+        less(self.authorized, &[self.captured, self.cancelled])
     }
+}
+
+/// What is left of an amount; more than any amount can be is told as the most. What a ledger says may be anything.
+fn less(amount: i64, parts: &[i64]) -> i64 {
+    let left = parts.iter().fold(i128::from(amount), |left, part| left - i128::from(*part));
+    left.clamp(i64::MIN.into(), i64::MAX.into()) as i64
 }
 
 impl Ordered {
@@ -270,5 +276,16 @@ mod tests {
     #[test]
     fn an_order_takes_few_bytes() {
         assert_eq!(size_of::<Seen>(), 168);
+    }
+
+    #[test]
+    fn no_amount_in_the_books_is_too_much() {
+        let books = |authorized, captured, refunded, cancelled| {
+            let books = Books { authorized, captured, refunded, cancelled, ..Books::default() };
+            (books.net(), books.held())
+        };
+        assert_eq!(books(9, 5, 2, 1), (3, 3));
+        assert_eq!(books(0, i64::MIN, 1, 0), (i64::MIN, i64::MAX));
+        assert_eq!(books(i64::MAX, -1, 0, 1), (-1, i64::MAX));
     }
 }

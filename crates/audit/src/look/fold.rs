@@ -10,7 +10,7 @@ use serde_json::Value;
 use sqlx::{Row, postgres::PgRow};
 use uuid::Uuid;
 
-use super::{Snapshot, count};
+use super::Snapshot;
 use crate::{
     law::Law,
     report::{Subject, Verdicts},
@@ -22,8 +22,10 @@ macro_rules! columns {
         concat!(
             "select order_id, e.version, e.event_id, e.type, e.data, v.order_id is not null as is_shown,
                  v.version as shown_version, v.sequence, v.status, v.customer_id, v.total_amount, v.currency,
-                 v.cancel_reason, v.tracking_number, v.paid, v.placed_at, v.cancelling, v.stock_compensation,
-                 v.payment_compensation ",
+                 v.cancel_reason, v.tracking_number, v.paid, v.cancelling, v.stock_compensation,
+                 v.payment_compensation,
+                 case when v.placed_at between '0001-01-01 00:00Z' and '9999-12-31 00:00Z' then v.placed_at end
+                     as placed_at ",
             $from,
             " order by order_id, e.version"
         )
@@ -78,22 +80,19 @@ async fn fold(
     while let Some(row) = rows.try_next().await? {
         let id = row.try_get("order_id")?;
         if folding.as_ref().is_none_or(|it| it.id != id) {
-            finish(folding.replace(Folding::begin(id, &row)?), orders, verdicts)?;
+            finish(folding.replace(Folding::begin(id, &row)?), orders, verdicts);
         }
         if let Some(folding) = &mut folding {
             folding.take(&row)?;
         }
     }
-    finish(folding, orders, verdicts)
+    finish(folding, orders, verdicts);
+    Ok(())
 }
 
-fn finish(
-    folding: Option<Folding>,
-    orders: &mut HashMap<Uuid, Seen>,
-    verdicts: &mut Verdicts,
-) -> anyhow::Result<()> {
+fn finish(folding: Option<Folding>, orders: &mut HashMap<Uuid, Seen>, verdicts: &mut Verdicts) {
     // An order that was asked for may be nobody's.
-    let Some(it) = folding.filter(|it| it.shown.is_some() || it.is_told) else { return Ok(()) };
+    let Some(it) = folding.filter(|it| it.shown.is_some() || it.is_told) else { return };
     if let Some(broken) = it.broken() {
         if it.gap.is_none() && it.order.is_some() {
             verdicts.stale_rows.insert(it.id);
@@ -106,8 +105,8 @@ fn finish(
         let ordered = Ordered {
             total: view.total,
             items: Print::of_items(view.lines.iter().map(|it| (it.sku.as_str(), it.quantity))),
-            version: count(order.version)?,
-            sequence: count(order.sequence)?,
+            version: count(order.version),
+            sequence: count(order.sequence),
             status: view.status,
             paid: view.paid,
             confirmed: it.confirmed,
@@ -116,7 +115,11 @@ fn finish(
         };
         orders.entry(it.id).or_default().order = Some(ordered);
     }
-    Ok(())
+}
+
+/// Of events that have been read one by one.
+fn count(events: i64) -> u32 {
+    u32::try_from(events).unwrap_or(u32::MAX)
 }
 
 /// An order, as far as its events have been read.
@@ -176,7 +179,8 @@ impl Folding {
 /// A row of the read model, column by column as JSON, so that any of them may be told.
 struct Shown {
     columns: Vec<(&'static str, Value)>,
-    placed_at: Timestamp,
+    /// `None`: in a year that no event can tell.
+    placed_at: Option<Timestamp>,
 }
 
 impl Shown {
@@ -217,7 +221,8 @@ impl Shown {
             return Some(format!("its events fold to {name} {told}, and its row says {shown}"));
         }
         // The database keeps microseconds.
-        let same = (self.placed_at - view.placed_at).abs() < time::Duration::microseconds(1);
+        let apart = self.placed_at.map(|it| (it - view.placed_at).abs());
+        let same = apart.is_some_and(|it| it < time::Duration::microseconds(1));
         (!same).then(|| "its row was placed at another time than it was".into())
     }
 }
