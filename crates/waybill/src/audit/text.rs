@@ -33,16 +33,54 @@ fn summary(report: &Report) -> String {
     let orders: Vec<String> =
         report.orders.iter().map(|(status, count)| format!("{count} {status}")).collect();
     let orders = if orders.is_empty() { "no orders".to_owned() } else { orders.join(", ") };
-    let mut text = format!("{orders}; {} in flight; {} ms", report.in_flight, report.took_ms);
+    let mut text = format!("{orders}; {} cannot be judged yet; {} ms", report.in_flight, report.took_ms);
     if report.ignored_records > 0 {
-        text.push_str(&format!("; {} records of others", report.ignored_records));
+        text.push_str(&format!("; {} of others", counted(report.ignored_records, "record")));
     }
     if report.forgotten > 0 {
-        text.push_str(&format!("; {} keys that the topics hold no more", report.forgotten));
+        text.push_str(&format!("; {} that the topics hold no more", counted(report.forgotten, "key")));
     }
     if report.awaiting_person > 0 {
-        text.push_str(&format!("; {} parcels wait for a person", report.awaiting_person));
+        text.push_str(&format!("; waiting for a person: {}", counted(report.awaiting_person, "parcel")));
     }
     let clean = if report.is_clean() { "clean" } else { "not clean" };
     format!("{clean}: {text}")
+}
+
+fn counted(count: u64, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use events::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn what_has_not_come_to_its_end_is_told_as_not_judged() {
+        let mut report = Report {
+            as_of: Timestamp::UNIX_EPOCH,
+            took_ms: 7,
+            orders: BTreeMap::from([("confirmed".to_owned(), 28), ("shipped".to_owned(), 9)]),
+            in_flight: 3,
+            ignored_records: 1,
+            forgotten: 0,
+            awaiting_person: 1,
+            laws: vec![],
+            violations: vec![],
+            findings: vec![],
+            stale_rows: BTreeSet::new(),
+            unsettled: BTreeSet::new(),
+        };
+        let told = "clean: 28 confirmed, 9 shipped; 3 cannot be judged yet; 7 ms; 1 record of others; waiting \
+             for a person: 1 parcel";
+        assert_eq!(summary(&report), told);
+        (report.ignored_records, report.forgotten, report.awaiting_person) = (2, 1, 0);
+        let told = "clean: 28 confirmed, 9 shipped; 3 cannot be judged yet; 7 ms; 2 records of others; 1 key \
+             that the topics hold no more";
+        assert_eq!(summary(&report), told);
+    }
 }
