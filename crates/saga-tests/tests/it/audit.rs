@@ -5,6 +5,7 @@ mod consumed;
 mod found;
 mod hand;
 mod in_flight;
+mod odd;
 mod sound;
 
 use ::load::{Load, PLAIN, Pace};
