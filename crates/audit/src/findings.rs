@@ -78,7 +78,13 @@ async fn parked(pool: &PgPool, service: &str, verdicts: &mut Verdicts) -> sqlx::
     for row in sqlx::query(query).bind(MOST as i64).fetch_all(pool).await? {
         let (letters, first): (i64, &str) = (row.try_get(1)?, row.try_get(2)?);
         let key = String::from_utf8_lossy(row.try_get::<&[u8], _>(0)?).into_owned();
-        add(verdicts, Kind::Parked, service, key, format!("{letters} dead letters, the first: {first}"));
+        add(
+            verdicts,
+            Kind::Parked,
+            service,
+            key,
+            format!("{letters} dead {}, the first: {first}", if letters == 1 { "letter" } else { "letters" }),
+        );
     }
     Ok(())
 }

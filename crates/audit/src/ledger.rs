@@ -108,19 +108,21 @@ async fn enter(
         }
         let books = &mut orders.entry(id).or_default().books;
         books.coin.enter(&entry.currency);
-        match entry.kind {
+        let sum = match entry.kind {
             Kind::Authorize => {
-                books.authorized += entry.amount;
                 books.authorizations = books.authorizations.saturating_add(1);
                 books.intent.get_or_insert_with(|| Print::of(&&*entry.payment_intent));
+                &mut books.authorized
             }
             Kind::Capture => {
-                books.captured += entry.amount;
                 books.captures = books.captures.saturating_add(1);
+                &mut books.captured
             }
-            Kind::Cancel => books.cancelled += entry.amount,
-            Kind::Refund => books.refunded += entry.amount,
-        }
+            Kind::Cancel => &mut books.cancelled,
+            Kind::Refund => &mut books.refunded,
+        };
+        // What a ledger says may be anything; more than any amount can be is the most.
+        *sum = sum.saturating_add(entry.amount);
     }
     Ok(())
 }

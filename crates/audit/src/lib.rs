@@ -28,6 +28,9 @@
 //! placed within ten minutes of its oldest record. Of a compacted topic only the last word on a key is expected. A topic
 //! that was given more partitions cannot be judged: its keys have moved.
 //!
+//! *What no service writes* into a row (a word, a count, a currency that is none) is a violation of that row, and the look
+//! goes on; of an order whose status nobody knows nothing else is judged.
+//!
 //! *After an upgrade* by which a service handles a type of event that it skipped before, what it has rightly skipped is
 //! told as not consumed, until the topics' retention has taken it: who handled what when is written down nowhere.
 //!

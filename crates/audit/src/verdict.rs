@@ -148,7 +148,7 @@ fn prices(first: &Look, second: &Look, passed: bool, verdicts: &mut Verdicts) {
         if !passed || !same_before || price == Some(product) {
             continue;
         }
-        let told = |it: &Priced| format!("{} at {} {}", it.name, it.price.amount, it.price.currency.code());
+        let told = |it: &Priced| format!("{} at {} {}", it.name, it.price.amount, it.price.currency);
         let (there, here) = (price.map_or("nothing of it".to_owned(), told), told(product));
         let text = format!("the order service knows {there}, and inventory {here}");
         verdicts.violate(Law::Prices, Subject::Sku(sku.clone()), vec![], text);

@@ -24,12 +24,12 @@ pub struct Intent {
 impl Intent {
     /// What was taken and not given back.
     pub fn net(&self) -> i64 {
-        self.captured - self.refunded
+        self.captured.saturating_sub(self.refunded)
     }
 
     /// What is held on the card. The rest of what was captured in part is free by itself.
     pub fn held(&self) -> i64 {
-        if self.captured > 0 { 0 } else { self.authorized - self.cancelled }
+        if self.captured > 0 { 0 } else { self.authorized.saturating_sub(self.cancelled) }
     }
 
     fn enter(&mut self, entry: &Entry<'_>) {
@@ -39,7 +39,7 @@ impl Intent {
             Kind::Cancel => &mut self.cancelled,
             Kind::Refund => &mut self.refunded,
         };
-        *sum += entry.amount;
+        *sum = sum.saturating_add(entry.amount);
     }
 
     fn of(entry: &Entry<'_>) -> Self {

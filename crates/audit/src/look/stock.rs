@@ -22,25 +22,16 @@ pub(crate) struct Priced {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Price {
     pub(crate) amount: i64,
-    pub(crate) currency: Code,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Code(String);
-
-impl Code {
-    pub(crate) fn code(&self) -> &str {
-        &self.0
-    }
+    pub(crate) currency: String,
 }
 
 /// The SKU of a row, and what it costs there; `whose` price it is is told if that is in no currency.
 fn priced(row: &PgRow, whose: &str, verdicts: &mut Verdicts) -> sqlx::Result<(String, Priced)> {
-    let (sku, code): (String, String) = (row.try_get("sku")?, row.try_get("currency")?);
-    if let Some(text) = no_currency(whose, &code) {
+    let (sku, currency): (String, String) = (row.try_get("sku")?, row.try_get("currency")?);
+    if let Some(text) = no_currency(whose, &currency) {
         verdicts.violate(Law::Prices, Subject::Sku(sku.clone()), vec![], text);
     }
-    let price = Price { amount: row.try_get("amount")?, currency: Code(code) };
+    let price = Price { amount: row.try_get("amount")?, currency };
     Ok((sku, Priced { name: row.try_get("name")?, price }))
 }
 

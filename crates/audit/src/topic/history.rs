@@ -123,21 +123,6 @@ mod tests {
         assert_eq!((history.id_of(8), history.id_of(i64::MAX)), (Some(id(2)), Some(id(1))));
     }
 
-    /// A product's events may be a hundred thousand, which a relay that begins again repeats: if each were looked for
-    /// among all, that would take a minute and more.
-    #[test]
-    fn an_event_is_found_among_any_number_of_them() {
-        let (mut history, begun) = (History::default(), std::time::Instant::now());
-        for _ in 0..2 {
-            for sequence in 1..=100_000 {
-                history
-                    .note(sequence, Uuid::from_u128(sequence.unsigned_abs().into()), false, false)
-                    .unwrap();
-            }
-        }
-        assert!(begun.elapsed() < std::time::Duration::from_secs(5), "{:?}", begun.elapsed());
-    }
-
     #[test]
     fn what_the_log_has_dropped_is_not_missed() {
         assert_eq!(disorder(true, false, &[(3, 3), (4, 4)]), None);

@@ -207,7 +207,7 @@ fn say_left(left: &Report) {
     say!("");
     let wrong = left.violations.iter().map(plan::of).chain(left.findings.iter().map(plan::found));
     wrong.for_each(|it| say!("left: {}", tame(&it)));
-    say!("{}: {} orders in flight", clean(left), left.in_flight);
+    say!("{}: orders that cannot be judged yet: {}", clean(left), left.in_flight);
 }
 
 /// A command in one line.

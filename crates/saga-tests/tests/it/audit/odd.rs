@@ -46,6 +46,7 @@ async fn a_row_that_no_service_writes_hides_nothing_else() {
     told(Law::Published, Some(orders[0]), None, "has counted -1 events");
     told(Law::Amounts, Some(orders[1]), None, "\"XXQ\", which is no currency");
     told(Law::Published, Some(orders[2]), None, "to 100000000 are neither on ");
+    told(Law::Stock, Some(orders[3]), None, "\"lots\"");
     told(Law::Fold, Some(orders[4]), None, "placed at another time");
     told(Law::Prices, None, Some("LOAD-CUP"), "\"QQQ\", which is no currency");
     told(Law::Stock, None, Some("LOAD-MUG"), "on hand 9223372036854775807");
