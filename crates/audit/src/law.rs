@@ -71,16 +71,18 @@ impl Law {
                 "on hand + deducted is what was put there, reserved what live reservations hold, deducted what left"
             }
             Self::Fold => "an order's events have no gap and fold to its row in the read model",
-            Self::Amounts => "0 <= refunded <= captured <= authorised, of the order's total",
+            Self::Amounts => {
+                "0 <= refunded <= captured <= authorised, of the order's total, the sum of its lines"
+            }
             Self::Published => "what a row has counted is on the topic or in the outbox",
             Self::Sequence => {
-                "first occurrences of a key are 1, 2, 3, ..; a number is one event, which was written"
+                "first occurrences of a key are 1, 2, 3, ..; a number is one event, the one that was written"
             }
             Self::Consumed => {
                 "what a service handles and has read past is in its inbox or among its dead letters"
             }
             Self::Caused => {
-                "confirmed: authorised and reserved; paid: captured; shipped: captured and stock kept"
+                "confirmed: authorised and reserved; paid: captured; shipped: captured, stock kept, under its parcel's number"
             }
             Self::Provider => {
                 "what payment says was authorised, captured, voided or refunded is so in the ledger, in the order's currency"
@@ -90,7 +92,9 @@ impl Law {
             Self::Known => "nothing is held for an order that was never placed",
             Self::Prices => "the order service's prices are inventory's",
             Self::Delivered => "delivered: captured and netted in full, stock deducted, parcel delivered",
-            Self::Cancelled => "cancelled: no net money, none held, no stock held, no parcel",
+            Self::Cancelled => {
+                "cancelled: no net money, none held, no stock held, no parcel, and all have heard of it"
+            }
             Self::Ends => "an order that is not at its end has something under way",
             Self::Redriven => "the letters of a key are applied in the order in which they were parked",
         }

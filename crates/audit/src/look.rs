@@ -141,7 +141,7 @@ impl Look {
     ) -> anyhow::Result<()> {
         let mut tx = snapshot(sources.database("shipping")?).await?;
         let mut rows = sqlx::query(
-            "select order_id, sequence, status, captured, kept, awaits_stock from shipment
+            "select order_id, sequence, status, captured, kept, awaits_stock, tracking_number from shipment
              where $1::uuid[] is null or order_id = any($1)",
         )
         .bind(wanted)
@@ -291,6 +291,7 @@ fn shipped(row: &PgRow, mut reading: Reading<'_>) -> sqlx::Result<Option<Shipped
         captured: row.try_get("captured")?,
         kept: row.try_get("kept")?,
         awaits_stock: row.try_get("awaits_stock")?,
+        tracking: row.try_get::<Option<String>, _>("tracking_number")?.as_ref().map(Print::of),
     }))
 }
 

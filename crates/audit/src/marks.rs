@@ -14,10 +14,13 @@ use crate::{
     SERVICES, Sources,
     answer::answered,
     reads,
-    report::{Finding, Kind, events},
+    report::{Finding, Kind},
+    words::number,
 };
 
 const PAUSE: Duration = Duration::from_millis(100);
+/// So often it is looked whether what is not read can be read at all.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Waits until all that is committed now has been published, and what was published by then has been read by every
 /// service; each for as long as `patience`. Who keeps it waiting is told.
@@ -64,8 +67,11 @@ async fn published(sources: &Sources, patience: Duration) -> anyhow::Result<Vec<
 
 fn relay(service: &str, count: i64, stands: bool) -> Finding {
     let how = if stands { "its relay does not move" } else { "its relay is behind" };
-    let text =
-        format!("{how}: {} {} in the outbox", events(count), if count == 1 { "waits" } else { "wait" });
+    let text = format!(
+        "{how}: {} {} in the outbox",
+        number(count, "event"),
+        if count == 1 { "waits" } else { "wait" }
+    );
     Finding { kind: Kind::Relay, service: service.to_owned(), key: None, text }
 }
 
@@ -82,20 +88,40 @@ async fn consumed(sources: &Sources, patience: Duration) -> anyhow::Result<Vec<F
     for service in SERVICES {
         marks.insert(service, progress(sources, service).await?);
     }
-    let begun = Instant::now();
+    let (begun, mut looked) = (Instant::now(), Instant::now());
     loop {
         let mut late = Vec::new();
-        for (service, marks) in &marks {
+        for (service, marks) in &mut marks {
             if marks.iter().any(|mark| reached(mark) < mark.end) {
                 let now = progress(sources, service).await?;
+                if looked.elapsed() > LOOK_EVERY {
+                    pass_gaps(sources, marks, &now).await?;
+                }
                 late.extend(marks.iter().filter_map(|mark| consumer(service, mark, &now)));
             }
+        }
+        if looked.elapsed() > LOOK_EVERY {
+            looked = Instant::now();
         }
         if late.is_empty() || begun.elapsed() > patience {
             return Ok(late);
         }
         sleep(PAUSE).await;
     }
+}
+
+/// Takes away the marks up to which a service has been given all that there is: nobody is given the marks of transactions,
+/// and no offset beyond the last record is committed.
+async fn pass_gaps(sources: &Sources, marks: &mut Vec<Progress>, now: &[Progress]) -> anyhow::Result<()> {
+    let mut behind: BTreeMap<&str, BTreeMap<i32, i64>> = BTreeMap::new();
+    for it in now.iter().filter(|it| reached(it) < it.end) {
+        behind.entry(&it.topic).or_default().insert(it.partition, reached(it));
+    }
+    for (topic, from) in behind {
+        let past = sources.bus.past_gaps(topic, from).await?;
+        marks.retain(|mark| mark.topic != topic || past.get(&mark.partition).is_none_or(|it| *it < mark.end));
+    }
+    Ok(())
 }
 
 /// Up to where nothing is left to read: what retention has taken from a partition is waited for by nobody.

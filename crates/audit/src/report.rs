@@ -72,6 +72,8 @@ pub struct Finding {
 pub enum Kind {
     /// A deadline has passed, or a call to the outside was due, and nothing was done about it.
     Overdue,
+    /// A deadline, or a call to the outside, is further ahead than any should be.
+    PutOff,
     /// A call to the outside was made five times or more in vain.
     Failing,
     /// Dead letters hold up a key.
@@ -108,11 +110,6 @@ pub(crate) struct Verdicts {
     pub(crate) awaiting_person: u64,
     /// The legs that a carrier, not a person, has carried parcels on.
     pub(crate) carried: BTreeSet<Leg>,
-}
-
-/// So many events, in words.
-pub(crate) fn events(count: i64) -> String {
-    format!("{count} {}", if count == 1 { "event" } else { "events" })
 }
 
 /// What a violation is of.

@@ -81,8 +81,12 @@ pub(crate) struct Seen {
 pub(crate) struct Ordered {
     pub(crate) total: Money,
     pub(crate) items: Print,
+    /// Of its parcel; once it is shipped.
+    pub(crate) tracking: Option<Print>,
     pub(crate) version: u32,
     pub(crate) sequence: u32,
+    /// The published events that are stored, by number and id.
+    pub(crate) events: Prints,
     pub(crate) status: Status,
     pub(crate) paid: bool,
     /// It has been confirmed, whatever came of it.
@@ -98,6 +102,7 @@ pub(crate) struct Shipped {
     pub(crate) captured: bool,
     pub(crate) kept: bool,
     pub(crate) awaits_stock: bool,
+    pub(crate) tracking: Option<Print>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -156,6 +161,16 @@ impl Print {
             *sums.entry(sku).or_default() += u64::from(quantity);
         }
         Self::of(&sums)
+    }
+}
+
+/// Of any number of different things, in whichever order.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Prints(u32);
+
+impl Prints {
+    pub(crate) fn add(&mut self, what: &impl Hash) {
+        self.0 ^= Print::of(what).0.get();
     }
 }
 
@@ -275,7 +290,7 @@ mod tests {
     /// All orders are kept at once: what is added here is paid for by each of them.
     #[test]
     fn an_order_takes_few_bytes() {
-        assert_eq!(size_of::<Seen>(), 168);
+        assert_eq!(size_of::<Seen>(), 176);
     }
 
     #[test]

@@ -26,7 +26,9 @@ use crate::{
     answer::answered,
     law::Law,
     look::Look,
-    report::{Subject, Verdicts, events},
+    report::{Subject, Verdicts},
+    seen::Prints,
+    words::number,
 };
 
 /// The service whose events these are.
@@ -115,10 +117,21 @@ fn published(
             continue;
         };
         let gaps = Gaps::between(first.max(1), *count, &there);
-        if !gaps.is_empty() {
+        if gaps.is_empty() {
+            if aggregate == Aggregate::Order
+                && let Some(others) = others(look, key, (first, *count), history, waiting)
+            {
+                verdicts.violate(
+                    Law::Sequence,
+                    key.subject(),
+                    vec![],
+                    format!("{aggregate} {key}: {others}"),
+                );
+            }
+        } else {
             let text = format!(
                 "{aggregate} {key} has counted {}, and {gaps} neither on {topic} nor in the outbox",
-                events(*count)
+                number(*count, "event")
             );
             verdicts.violate(Law::Published, key.subject(), positions(aggregate, topic, &gaps), text);
         }
@@ -131,6 +144,25 @@ fn renamed(history: &History, waiting: &[Numbered]) -> impl Iterator<Item = Stri
         let other = history.id_of(*sequence).filter(|it| it != id)?;
         Some(format!("{sequence} is {id} in the outbox and {other} on the topic"))
     })
+}
+
+/// An order's published events are those that are stored; which they are instead. A log that has dropped some cannot say.
+fn others(
+    look: &Look,
+    key: &Key,
+    (first, count): (i64, i64),
+    history: &History,
+    waiting: &[Numbered],
+) -> Option<String> {
+    let stored = look.orders.get(&key.order()?)?.order?.events;
+    let waiting = waiting.iter().copied().filter(|it| history.id_of(it.0).is_none());
+    let events: BTreeMap<i64, Uuid> =
+        history.numbered().chain(waiting).filter(|it| (1..=count).contains(&it.0)).collect();
+    let mut published = Prints::default();
+    events.iter().for_each(|it| published.add(&it));
+    let told = || events.iter().map(|it| format!("{} {}", it.0, it.1)).collect::<Vec<_>>().join(", ");
+    (first == 1 && published != stored)
+        .then(|| format!("not what is stored of it was published, but {}", told()))
 }
 
 /// From which number on a key's events are expected, of which these are `there`; `None`: it may have been forgotten as
@@ -168,8 +200,10 @@ async fn written(
     for (key, (sequence, position)) in read.beyond {
         let counted = later.get(&key).copied().unwrap_or(0);
         if sequence > counted {
-            let text =
-                format!("{aggregate} {key} has counted {}, and {sequence} is on the topic", events(counted));
+            let text = format!(
+                "{aggregate} {key} has counted {}, and {sequence} is on the topic",
+                number(counted, "event")
+            );
             verdicts.violate(Law::Sequence, key.subject(), vec![position], text);
         }
     }

@@ -172,7 +172,14 @@ pub(crate) async fn name_events(sources: &Sources, verdicts: &mut Verdicts) -> a
         }
         if matches!(
             violation.law,
-            Law::ChargedOnce | Law::Provider | Law::Delivered | Law::Cancelled | Law::Known
+            Law::Amounts
+                | Law::Caused
+                | Law::ChargedOnce
+                | Law::Compensated
+                | Law::Provider
+                | Law::Delivered
+                | Law::Cancelled
+                | Law::Known
         ) {
             violation.events.extend(ledger::told(sources, id).await?);
         }

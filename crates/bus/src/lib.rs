@@ -18,7 +18,7 @@ mod producer;
 mod record;
 pub mod topics;
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 pub use cloud_event::{CloudEvent, Envelope, Malformed, Trace};
 pub use consumer::{Consumer, positions};
@@ -95,11 +95,27 @@ impl Bus {
         }
     }
 
-    /// How far `group` has come in `topics`, sorted by topic and partition.
+    /// How far `group` has come in `topics`, sorted by topic and partition. A group that has not come
+    /// to the end may yet have been given all that there is for a consumer: see [`past_gaps`](Self::past_gaps).
     pub async fn progress(&self, group: &str, topics: &[String]) -> Result<Vec<Progress>, Error> {
         match self {
             Self::Kafka(bus) => bus.progress(group, topics).await,
             Self::Memory(log) => Ok(log.progress(group, topics)),
+        }
+    }
+
+    /// Where the next record of a topic's partitions is, from these offsets on; where none comes, up to where none can
+    /// come any more. The offsets between are taken by what no consumer is given: markers of transactions, what was
+    /// aborted, what compaction has removed. Partitions without such a gap are left out, and so are those of which
+    /// nothing is known in two seconds. (In memory there are no gaps.)
+    pub async fn past_gaps(
+        &self,
+        topic: &str,
+        from: BTreeMap<i32, i64>,
+    ) -> Result<BTreeMap<i32, i64>, Error> {
+        match self {
+            Self::Kafka(bus) => bus.past_gaps(topic, from).await,
+            Self::Memory(_) => Ok(BTreeMap::new()),
         }
     }
 

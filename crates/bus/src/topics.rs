@@ -36,7 +36,7 @@ pub struct Progress {
     pub committed: Option<i64>,
     /// The first offset that the partition still has: what lay before it nobody can read any more.
     pub low: i64,
-    /// The offset that the next record of the partition will get.
+    /// The offset that the next record of the partition will get. What an open transaction keeps back lies before it.
     pub end: i64,
 }
 

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use audit::{Law, Violation};
 use tokio::{
     sync::watch,
-    task::JoinHandle,
     time::{sleep, timeout},
 };
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::report::First;
 
@@ -17,7 +17,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 pub(crate) struct Hunter {
     found: watch::Receiver<Option<First>>,
-    task: Option<JoinHandle<()>>,
+    task: Option<AbortOnDropHandle<()>>,
 }
 
 impl Hunter {
@@ -41,7 +41,7 @@ impl Hunter {
                 return;
             }
         });
-        Self { found, task: Some(task) }
+        Self { found, task: Some(AbortOnDropHandle::new(task)) }
     }
 
     /// Does not look.
@@ -65,9 +65,7 @@ impl Hunter {
 
     /// Looks no more; what was found.
     pub(crate) fn end(self) -> Option<First> {
-        if let Some(task) = self.task {
-            task.abort();
-        }
+        drop(self.task);
         self.found.borrow().clone()
     }
 }

@@ -25,7 +25,6 @@ mod run;
 mod suite;
 mod verdict;
 mod watch;
-mod words;
 
 pub use fault::{KINDS, Kind};
 pub use ground::Ground;
@@ -36,7 +35,6 @@ pub use report::{Figures, First, Report, Struck};
 pub use run::{Tell, Wanted, run};
 pub use suite::{Exit, Setup, Suite};
 pub use watch::{Counted, Sample};
-pub use words::{number, violation};
 
 /// The services, in the order in which they are started.
 pub(crate) const SERVICES: [&str; 4] = ["order", "inventory", "payment", "shipping"];

@@ -12,7 +12,6 @@ use crate::{
     report::Report,
     run::{Tell, Wanted, run},
     usual_env,
-    words::violation,
 };
 
 /// A defect, and what brings it out.
@@ -187,7 +186,7 @@ pub async fn hunt(
     let at_rest = report.audit.iter().flat_map(|it| &it.violations).map(|it| (it, report.took_ms));
     let caught = at_once.chain(at_rest).find(|it| mutant.laws.contains(&it.0.law));
     let after_ms = caught.map_or(report.took_ms, |it| it.1);
-    let by = caught.map(|it| violation(it.0));
+    let by = caught.map(|it| format!("{:#}", it.0));
     Ok(Caught { name: mutant.name.into(), about: mutant.about.into(), by, after_ms, report })
 }
 

@@ -1,12 +1,12 @@
 //! A run as a page for a browser.
 
+use audit::number;
 use report::{Page, Panel, Series, Span, Timeline};
 
 use crate::{
     fault::KINDS,
     report::{Report, Struck},
     watch::Sample,
-    words::{finding, number, violation},
 };
 
 /// A self-contained HTML page: the verdict, a picture of what happened when, every fault with its proof, the laws.
@@ -52,9 +52,9 @@ pub fn page(report: &Report) -> String {
 fn broken(report: &Report) -> impl Iterator<Item = [String; 2]> {
     let at_once = report.first.iter().map(|it| &it.violation);
     let at_rest = report.audit.iter().flat_map(|it| &it.violations);
-    let violations = at_once.chain(at_rest).map(|it| ["law".to_owned(), violation(it)]);
+    let violations = at_once.chain(at_rest).map(|it| ["law".to_owned(), format!("{it:#}")]);
     let findings = report.audit.iter().flat_map(|it| &it.findings);
-    violations.chain(findings.map(|it| ["finding".to_owned(), finding(it)]))
+    violations.chain(findings.map(|it| ["finding".to_owned(), it.to_string()]))
 }
 
 fn row(fault: &Struck) -> [String; 6] {

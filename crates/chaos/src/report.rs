@@ -1,5 +1,6 @@
 //! What a run has come to.
 
+use audit::number;
 use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 
 use audit::Violation;
@@ -9,7 +10,6 @@ use crate::{
     run::Wanted,
     suite::Exit,
     watch::{Counted, Sample},
-    words::number,
 };
 
 /// One run of the fault machine. Times are in milliseconds since the load began.

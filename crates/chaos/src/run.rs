@@ -1,5 +1,6 @@
 //! One run: load, faults, rest, audit.
 
+use audit::number;
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -22,7 +23,6 @@ use crate::{
     suite::{Setup, Suite},
     verdict::{conclude, figures, judge, sources},
     watch::Watch,
-    words::number,
 };
 
 /// What a run is asked for.
@@ -59,7 +59,18 @@ const REST: Duration = Duration::from_secs(240);
 /// Carries out one run on `ground`. An error says that it could not be carried out at all.
 pub async fn run(ground: Arc<Ground>, wanted: &Wanted, tell: Tell<'_>) -> anyhow::Result<Report> {
     let began_at = Timestamp::now_utc().format(&Rfc3339)?;
-    let suite = Arc::new(Suite::start(ground, wanted.setup.clone()).await.context("starting the suite")?);
+    let suite = Suite::start(ground, wanted.setup.clone()).await.context("starting the suite")?;
+    let mut report = suite.supervised(carry_out(&suite, began_at, wanted, tell)).await?;
+    report.seen("the suite cannot be cleared away", suite.clear().await);
+    Ok(report)
+}
+
+async fn carry_out(
+    suite: &Suite,
+    began_at: String,
+    wanted: &Wanted,
+    tell: Tell<'_>,
+) -> anyhow::Result<Report> {
     for service in SERVICES.into_iter().filter(|_| wanted.twins) {
         let twin = format!("{service}-2");
         suite.add(&twin, true).await?;
@@ -68,40 +79,41 @@ pub async fn run(ground: Arc<Ground>, wanted: &Wanted, tell: Tell<'_>) -> anyhow
     let mut rng = Rng::with_seed(wanted.seed);
     let plan = wanted.faults.draw(&mut rng, wanted.duration);
     tell(&format!("the suite runs; planned: {}", number(plan.len(), "fault")));
-    let load = begin_load(&suite, wanted).await?;
+    let load = begin_load(suite, wanted).await?;
     let begun = Instant::now();
-    let watch = Watch::begin(suite.clone(), load.meter(), begun);
     let hunter = match wanted.mutant {
-        Some(it) => Hunter::begin(sources(&suite).await?, it.laws, begun),
+        Some(it) => Hunter::begin(sources(suite).await?, it.laws, begun),
         None => Hunter::idle(),
     };
-    sleep(WARM).await;
-    tell(&heading());
-    let mut faults = Vec::new();
-    for planned in plan {
-        if hunter.has_found() {
-            break;
+    let (watch, meter) = (Watch::default(), load.meter());
+    let watched = async {
+        sleep(WARM).await;
+        tell(&heading());
+        let mut faults = Vec::new();
+        for planned in plan {
+            if hunter.has_found() {
+                break;
+            }
+            let struck = strike(suite, planned, begun, &mut rng).await;
+            tell(&struck.to_string());
+            faults.push(struck);
         }
-        let struck = strike(&suite, planned, begun, &mut rng).await;
-        tell(&struck.to_string());
-        faults.push(struck);
-    }
-    hunter.found_within(wanted.duration.saturating_sub(begun.elapsed())).await;
-    let tally = load.stop().await;
-    let took_ms = begun.elapsed().as_millis() as u64;
-    let mut report = Report::new(wanted, &suite.prefix, (began_at, took_ms), faults, hunter.end());
-    if report.first.is_none() {
-        tell("the load has stopped; what is under way is waited for, and the books are looked at");
-        conclude(&suite, &tally, &mut report, wanted.rest()).await;
-    }
-    // The last half second is counted too.
-    sleep(Duration::from_millis(600)).await;
-    report.samples = watch.samples();
-    report.figures = figures(&suite, &tally, &watch, &mut report).await;
-    judge(&mut report, &tally);
-    drop(watch);
-    report.seen("the suite cannot be cleared away", suite.clear().await);
-    Ok(report)
+        hunter.found_within(wanted.duration.saturating_sub(begun.elapsed())).await;
+        let tally = load.stop().await;
+        let took_ms = begun.elapsed().as_millis() as u64;
+        let mut report = Report::new(wanted, &suite.prefix, (began_at, took_ms), faults, hunter.end());
+        if report.first.is_none() {
+            tell("the load has stopped; what is under way is waited for, and the books are looked at");
+            conclude(suite, &tally, &mut report, wanted.rest()).await;
+        }
+        // The last half second is counted too.
+        sleep(Duration::from_millis(600)).await;
+        report.samples = watch.samples();
+        report.figures = figures(suite, &tally, &watch, &mut report).await;
+        judge(&mut report, &tally);
+        report
+    };
+    Ok(watch.during(watched, suite, &meter, begun).await)
 }
 
 impl Wanted {

@@ -8,7 +8,7 @@ use std::{
     fs,
     path::PathBuf,
     process::ExitStatus,
-    sync::{Arc, atomic::AtomicU64},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -18,15 +18,15 @@ use local::{Launch, Proxy};
 use nix::sys::signal::Signal;
 use sqlx::{AssertSqlSafe, Executor, PgPool, postgres::PgPoolOptions};
 use tokio::{
+    select,
     sync::{Mutex, MutexGuard},
-    task::JoinHandle,
     time::sleep,
 };
 
 pub use self::instance::Exit;
 use self::instance::{Instance, Instances};
 pub(crate) use self::seen::{is_in_state, sum_of};
-use crate::{SERVICES, ground::Ground};
+use crate::{SERVICES, canary::Own, ground::Ground};
 
 /// The provider's process, beside the services.
 pub(crate) const PROVIDER: &str = "psp";
@@ -44,19 +44,19 @@ pub struct Setup {
     pub env: Vec<(String, String)>,
 }
 
-/// A running suite on a [`Ground`].
+/// A running suite on a [`Ground`]. No task has a part in it: who drops it has seen all its processes end.
 pub struct Suite {
-    pub(crate) ground: Arc<Ground>,
+    instances: Mutex<Instances>,
     pub(crate) prefix: String,
     pub(crate) http: reqwest::Client,
     /// Straight to the databases, past the proxies.
     pub(crate) pools: BTreeMap<&'static str, PgPool>,
     pub(crate) to_provider: Proxy,
     /// Orders that were placed beside the load.
-    pub(crate) own: AtomicU64,
-    instances: Arc<Mutex<Instances>>,
-    supervisor: JoinHandle<()>,
+    pub(crate) own: Own,
     setup: Setup,
+    /// Its directory is deleted when the processes have ended: fields are dropped in this order.
+    pub(crate) ground: Arc<Ground>,
 }
 
 impl Suite {
@@ -67,11 +67,8 @@ impl Suite {
         let http = reqwest::Client::builder().timeout(Duration::from_secs(20)).no_proxy().build()?;
         let provider_port = local::free_port()?;
         let to_provider = Proxy::start(provider_port).await?;
-        let instances = Arc::new(Mutex::new(Instances::default()));
-        let supervisor = tokio::spawn(supervise(instances.clone()));
-        let pools = BTreeMap::new();
-        let own = AtomicU64::new(0);
-        let mut it = Self { ground, prefix, http, pools, to_provider, own, instances, supervisor, setup };
+        let (instances, pools, own) = (Mutex::default(), BTreeMap::new(), Own::default());
+        let mut it = Self { instances, prefix, http, pools, to_provider, own, setup, ground };
         it.create_databases().await?;
         fs::create_dir(it.dir())?;
         let journal = it.dir().join("ledger").display().to_string();
@@ -79,10 +76,30 @@ impl Suite {
         for service in SERVICES {
             it.add(&format!("{service}-1"), true).await?;
         }
-        for service in SERVICES {
-            it.ready(&format!("{service}-1")).await?;
-        }
+        let ready = async {
+            for service in SERVICES {
+                it.ready(&format!("{service}-1")).await?;
+            }
+            anyhow::Ok(())
+        };
+        it.supervised(ready).await?;
         Ok(it)
+    }
+
+    /// Does something, and meanwhile starts again what has ended and should run, as a container engine does, and notes
+    /// it.
+    pub(crate) async fn supervised<T>(&self, something: impl Future<Output = T>) -> T {
+        let supervise = async {
+            let mut every = tokio::time::interval(WATCH);
+            loop {
+                every.tick().await;
+                self.lock().await.tend();
+            }
+        };
+        select! {
+            done = something => done,
+            never = supervise => never,
+        }
     }
 
     async fn create_databases(&mut self) -> anyhow::Result<()> {
@@ -238,7 +255,6 @@ impl Suite {
 
     /// Stops all processes and deletes what they had.
     pub async fn clear(&self) -> anyhow::Result<()> {
-        self.supervisor.abort();
         for it in self.lock().await.by_name.values_mut() {
             it.process.kill().await?;
         }
@@ -258,13 +274,4 @@ impl Suite {
 pub(crate) fn service_of(name: &str) -> anyhow::Result<&'static str> {
     let service = SERVICES.into_iter().find(|it| name.split('-').next() == Some(it));
     service.with_context(|| format!("{name} is no process of a service"))
-}
-
-/// Starts again what has ended and should run, as a container engine does, and notes it.
-async fn supervise(instances: Arc<Mutex<Instances>>) {
-    let mut every = tokio::time::interval(WATCH);
-    loop {
-        every.tick().await;
-        instances.lock().await.tend();
-    }
 }

@@ -1,8 +1,8 @@
 //! What a run has come to: rest, the books, the figures, and why it has not passed.
 
+use audit::number;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::atomic::Ordering,
     time::{Duration, Instant},
 };
 
@@ -16,7 +16,6 @@ use crate::{
     report::{Defect, Figures, Report},
     suite::{PROVIDER, Suite},
     watch::{Watch, count, lag},
-    words::{finding, number, violation},
 };
 
 /// Waits for rest, and has the books audited. What cannot be looked at is a failure, and the rest is told all the same.
@@ -30,8 +29,8 @@ pub(crate) async fn conclude(suite: &Suite, tally: &Tally, report: &mut Report, 
             .await
     };
     report.audit = report.seen("the books cannot be audited", audited.await);
-    let lost = report.seen("the accepted orders cannot be looked up", lost(suite, tally).await);
-    report.failures.extend(lost.into_iter().flatten());
+    let there = report.seen("the orders cannot be looked up", orders(suite).await);
+    report.failures.extend(there.iter().flat_map(|it| belied(it, tally, &suite.own.answers())));
 }
 
 /// What an audit looks at.
@@ -95,7 +94,7 @@ pub(crate) async fn figures(suite: &Suite, tally: &Tally, watch: &Watch, report:
     errors.insert("kept connection: closed".into(), tally.raced as u64);
     Figures {
         accepted: tally.accepted.len() as u64,
-        own: suite.own.load(Ordering::Relaxed),
+        own: suite.own.answers().iter().flatten().count() as u64,
         unsent: tally.unsent as u64,
         ended: ended.unwrap_or_default(),
         counted: watch.counted(),
@@ -145,25 +144,42 @@ async fn published_again(suite: &Suite, foreign: u64) -> anyhow::Result<u64> {
     Ok((there - counted).max(0).unsigned_abs())
 }
 
-/// Orders that were accepted and are not there, and what else the clients alone can know.
-async fn lost(suite: &Suite, tally: &Tally) -> anyhow::Result<Vec<String>> {
-    let there =
-        sqlx::query_scalar("select order_id from order_view").fetch_all(&suite.pools["order"]).await?;
-    let there: BTreeSet<Uuid> = there.into_iter().collect();
-    let lost: Vec<Uuid> = tally.accepted.iter().map(|it| it.id).filter(|it| !there.contains(it)).collect();
+/// All orders with their status.
+async fn orders(suite: &Suite) -> anyhow::Result<BTreeMap<Uuid, String>> {
+    let all = "select order_id, status from order_view";
+    Ok(sqlx::query_as(all).fetch_all(&suite.pools["order"]).await?.into_iter().collect())
+}
+
+/// How the orders that are there belie what customers were told, and what else the customers alone can know. `own` is
+/// what the machine's own orders were answered with.
+fn belied(there: &BTreeMap<Uuid, String>, tally: &Tally, own: &[Option<Uuid>]) -> Vec<String> {
     let mut failures = Vec::new();
-    if let Some(first) = lost.first() {
-        failures.push(format!("not there: {}, {first} for one", number(lost.len(), "accepted order")));
-    }
-    let distinct: BTreeSet<Uuid> = tally.accepted.iter().map(|it| it.id).collect();
-    if distinct.len() < tally.accepted.len() {
+    let told: Vec<Uuid> =
+        tally.accepted.iter().map(|it| it.id).chain(own.iter().flatten().copied()).collect();
+    let mut answered: BTreeSet<Uuid> = told.iter().copied().collect();
+    if answered.len() < told.len() {
         failures.push("one order was the answer to requests with different keys".into());
     }
     if let Some(first) = tally.others.first() {
         let load::Other { key, first, then } = first;
         failures.push(format!("the key {key} was answered with two orders: {first} and {then}"));
     }
-    Ok(failures)
+    answered.extend(tally.others.iter().map(|it| it.then));
+    let mut note = |what: &str, orders: BTreeSet<&Uuid>, one: &str| {
+        if let Some(first) = orders.first() {
+            failures.push(format!("{what}: {}, {first} for one", number(orders.len(), one)));
+        }
+    };
+    note("not there", answered.iter().filter(|it| !there.contains_key(it)).collect(), "accepted order");
+    // A request that was never answered may have placed an order all the same.
+    if tally.given_up.is_empty() && own.iter().all(Option::is_some) {
+        let unknown = there.keys().filter(|it| !answered.contains(it));
+        note("nobody was answered for", unknown.collect(), "order");
+    }
+    let goes_on = |id| there.get(id).is_some_and(|status| status != "cancelled");
+    let off = tally.cancels.iter().filter(|(id, status)| *status == 200 && goes_on(id));
+    note("not cancelled, and answered so", off.map(|(id, _)| id).collect(), "order");
+    failures
 }
 
 /// Why a run has not passed, from all that was seen.
@@ -185,14 +201,14 @@ pub(crate) fn judge(report: &mut Report, tally: &Tally) {
         failures.push(format!("given up: {}; {first}", number(tally.given_up.len(), "request")));
     }
     if let Some(first) = &report.first {
-        failures.push(violation(&first.violation));
+        failures.push(format!("{:#}", first.violation));
     }
     for exit in &report.figures.exits {
         failures.push(format!("{} ended by itself: {}", exit.name, exit.status));
     }
     let Some(audit) = &report.audit else { return };
     for law in audit.laws.iter().filter(|it| it.violations > 0) {
-        let first = audit.violations.iter().find(|it| it.law == law.law).map(violation);
+        let first = audit.violations.iter().find(|it| it.law == law.law).map(|it| format!("{it:#}"));
         let first = first.map(|it| format!("; {it}")).unwrap_or_default();
         failures.push(format!(
             "{} of the law: {}{first}",
@@ -200,7 +216,7 @@ pub(crate) fn judge(report: &mut Report, tally: &Tally) {
             law.statement
         ));
     }
-    failures.extend(audit.findings.iter().map(|it| format!("found: {}", finding(it))));
+    failures.extend(audit.findings.iter().map(|it| format!("found: {it}")));
 }
 
 #[cfg(test)]

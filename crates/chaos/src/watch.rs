@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -10,7 +10,7 @@ use bus::{Progress, topics};
 use load::Meter;
 use serde::Serialize;
 use tokio::{
-    task::JoinHandle,
+    select,
     time::{MissedTickBehavior, interval},
 };
 
@@ -60,14 +60,9 @@ const COUNTERS: [Counter; 4] = [
     ("waybill_events_published_total", |it| &mut it.published),
 ];
 
-/// Looks at a suite until it is stopped.
-pub(crate) struct Watch {
-    seen: Arc<Seen>,
-    tasks: [JoinHandle<()>; 3],
-}
-
+/// Looks at a suite.
 #[derive(Default)]
-struct Seen {
+pub(crate) struct Watch {
     samples: Mutex<Vec<Sample>>,
     lag: Mutex<Option<u64>>,
     /// By process and metric: the last that one life of it has said.
@@ -79,38 +74,37 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Watch {
-    pub(crate) fn begin(suite: Arc<Suite>, load: Meter, begun: Instant) -> Self {
-        let seen = Arc::new(Seen::default());
-        let tasks = [
-            tokio::spawn(seen.clone().sample(suite.clone(), load, begun)),
-            tokio::spawn(seen.clone().measure_lag(suite.clone())),
-            tokio::spawn(seen.clone().scrape(suite)),
-        ];
-        Self { seen, tasks }
+    /// Does something, and looks meanwhile.
+    pub(crate) async fn during<T>(
+        &self,
+        something: impl Future<Output = T>,
+        suite: &Suite,
+        load: &Meter,
+        begun: Instant,
+    ) -> T {
+        let look = async {
+            tokio::join!(self.sample(suite, load, begun), self.measure_lag(suite), self.scrape(suite)).0
+        };
+        select! {
+            done = something => done,
+            never = look => never,
+        }
     }
 
     pub(crate) fn samples(&self) -> Vec<Sample> {
-        lock(&self.seen.samples).clone()
+        lock(&self.samples).clone()
     }
 
     pub(crate) fn counted(&self) -> Counted {
-        let (lives, mut counted) = (lock(&self.seen.lives), Counted::default());
+        let (lives, mut counted) = (lock(&self.lives), Counted::default());
         for (name, field) in COUNTERS {
             let sum: f64 = lives.iter().filter(|(key, _)| key.2 == name).map(|(_, value)| value).sum();
             *field(&mut counted) = sum as u64;
         }
         counted
     }
-}
 
-impl Drop for Watch {
-    fn drop(&mut self) {
-        self.tasks.iter().for_each(JoinHandle::abort);
-    }
-}
-
-impl Seen {
-    async fn sample(self: Arc<Self>, suite: Arc<Suite>, load: Meter, begun: Instant) {
+    async fn sample(&self, suite: &Suite, load: &Meter, begun: Instant) -> ! {
         let mut every = interval(EVERY);
         // A look that took long is not made up for by several at once.
         every.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -118,8 +112,8 @@ impl Seen {
             every.tick().await;
             let (counts, at_ms) = (load.counts(), begun.elapsed().as_millis() as u64);
             let (ended, outbox) = tokio::join!(
-                within(count(&suite, "order", "order_view where status in ('delivered', 'cancelled')")),
-                within(outboxes(&suite))
+                within(count(suite, "order", "order_view where status in ('delivered', 'cancelled')")),
+                within(outboxes(suite))
             );
             let lag = *lock(&self.lag);
             let errors = (counts.refused + counts.raced + counts.failed) as u64;
@@ -128,16 +122,16 @@ impl Seen {
         }
     }
 
-    async fn measure_lag(self: Arc<Self>, suite: Arc<Suite>) {
+    async fn measure_lag(&self, suite: &Suite) -> ! {
         let mut every = interval(LAG_EVERY);
         loop {
             every.tick().await;
-            let lag = lag(&suite).await.ok();
+            let lag = lag(suite).await.ok();
             *lock(&self.lag) = lag;
         }
     }
 
-    async fn scrape(self: Arc<Self>, suite: Arc<Suite>) {
+    async fn scrape(&self, suite: &Suite) -> ! {
         let mut every = interval(EVERY);
         loop {
             every.tick().await;

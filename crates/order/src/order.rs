@@ -105,6 +105,18 @@ impl Order {
         self.state = state.after(event);
     }
 
+    /// Whether the next event says anything new of it: an order decides on no other. What comes after a cancellation
+    /// always fits.
+    pub fn fits(&self, event: &OrderEvent) -> bool {
+        matches!(self.state, S::Cancelled { .. }) || self.state.clone().after(event) != self.state
+    }
+
+    /// Whether its total is the sum of its lines.
+    pub fn adds_up(&self) -> bool {
+        let zero = Money { amount: 0, currency: self.placed.currency };
+        total(zero, &self.placed.lines) == Some(self.placed.total)
+    }
+
     /// Whether more is to be expected of it.
     pub(crate) fn goes_on(&self) -> bool {
         !matches!(self.state, S::Delivered { .. })

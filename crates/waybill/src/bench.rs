@@ -7,7 +7,7 @@ pub(crate) use bench::Bench;
 use bench::output::Report;
 
 use crate::{
-    exit::Overloaded,
+    exit::{Interrupted, Overloaded},
     output::{Steps, say, table, writable, write},
     signals::Stops,
 };
@@ -21,8 +21,8 @@ pub(crate) async fn run(bench: Bench) -> anyhow::Result<()> {
     let tell = |line: &str| steps.done("", line);
     let report = tokio::select! {
         report = bench::run(&bench, programs, &tell) => report?,
-        // The servers and programs end with this process.
-        () = stops.next() => bail!("interrupted"),
+        // The servers and programs have ended with the bench, which is dropped by now.
+        () = stops.next() => return Err(Interrupted.into()),
     };
     tell_of(&report);
     write(files.json.as_deref(), || Ok(serde_json::to_string_pretty(&report)?))?;

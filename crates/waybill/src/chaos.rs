@@ -8,11 +8,12 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use chaos::{Caught, Ground, KINDS, Report, Selection, Setup, Wanted, number, violation};
+use audit::number;
+use chaos::{Caught, Ground, KINDS, Report, Selection, Setup, Wanted};
 
 use crate::{
     audit::time,
-    exit::Misused,
+    exit::{Interrupted, Misused},
     output::{Steps, say, table, writable, write},
     signals::Stops,
 };
@@ -20,7 +21,7 @@ use crate::{
 /// Break a suite in every way while orders are placed, then prove that money, stock and orders are conserved.
 ///
 /// Everything runs on a Kafka and a Postgres of its own, beside whatever else runs here. The same seed has the same
-/// plan. Exit code 0: every fault took hold, the suite recovered from each, and the audit is clean.
+/// plan. Exit code 0: every fault took hold, the suite recovered from each, and the audit is clean; 130: interrupted.
 #[derive(clap::Args)]
 pub(crate) struct Chaos {
     /// What the plan and the orders are drawn from.
@@ -66,8 +67,8 @@ pub(crate) async fn run(chaos: Chaos) -> anyhow::Result<()> {
                 None => strike(&chaos).await,
             }
         } => done,
-        // The servers and programs end with this process.
-        () = stops.next() => bail!("interrupted"),
+        // The servers and programs have ended with the run, which is dropped by now.
+        () = stops.next() => Err(Interrupted.into()),
     }
 }
 
@@ -136,7 +137,7 @@ fn conclude(report: &Report) -> anyhow::Result<()> {
         let [laws, violations] = [number(audit.laws.len() as u64, "law"), number(violations, "violation")];
         say!("audit        {laws}, {}, {violations}", number(checked, "check"));
         for it in audit.violations.iter().take(20) {
-            say!("violated     {}", violation(it));
+            say!("violated     {it:#}");
         }
     }
     let proven = report.faults.iter().filter(|it| it.proof.is_some()).count();

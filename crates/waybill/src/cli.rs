@@ -12,7 +12,7 @@ use crate::{
 
 /// The operator's command line of Waybill.
 ///
-/// Exit codes: 0 done, 1 failed or refused, 2 wrong usage, 3 nobody answers. `audit`, `repair` and `bench` have their own.
+/// Exit codes: 0 done, 1 failed or refused, 2 wrong usage, 3 nobody answers. `audit`, `repair`, `bench` and `chaos` have their own.
 #[derive(Parser)]
 #[command(name = "waybill", subcommand_required = true, arg_required_else_help = true)]
 struct Cli {

@@ -7,6 +7,7 @@
 //! | 2 | the command line or the environment is wrong; `audit`, `repair`: something could not be looked at |
 //! | 3 | nobody answers: the service, the broker or the database cannot be reached |
 //! | 4 | `bench`: all was measured, and the suite did not keep up with a rate that it was asked for |
+//! | 130 | `bench`, `chaos`: interrupted, and nothing is said of what was tried; as shells have it of SIGINT |
 
 use std::process::ExitCode;
 
@@ -44,6 +45,11 @@ pub(crate) struct Unseen(pub(crate) anyhow::Error);
 #[error("NOT SUSTAINED: the suite did not keep up, {0} times, see above: latencies are those of an overload")]
 pub(crate) struct Overloaded(pub(crate) usize);
 
+/// Somebody has asked it to stop before it was done.
+#[derive(Debug, thiserror::Error)]
+#[error("interrupted")]
+pub(crate) struct Interrupted;
+
 /// The code of what a command ended with. The parser of arguments uses 2 as well.
 pub(crate) fn code(outcome: &anyhow::Result<()>) -> ExitCode {
     match outcome {
@@ -51,6 +57,7 @@ pub(crate) fn code(outcome: &anyhow::Result<()>) -> ExitCode {
         Err(error) if error.is::<Misused>() || error.is::<Unseen>() => 2.into(),
         Err(error) if error.is::<Unreachable>() => 3.into(),
         Err(error) if error.is::<Overloaded>() => 4.into(),
+        Err(error) if error.is::<Interrupted>() => 130.into(),
         Err(_) => ExitCode::FAILURE,
     }
 }

@@ -118,7 +118,11 @@ async fn lag(asked: &Asked) -> anyhow::Result<()> {
     for service in SERVICES {
         let group = format!("{prefix}.{service}");
         let progress = asked.broker.ask(async || bus.progress(&group, &names).await).await?;
-        for it in behind(&group, progress) {
+        let mut behind: Vec<Behind> = behind(&group, progress).collect();
+        for topic in behind.chunk_by_mut(|a, b| a.topic == b.topic) {
+            pass_gaps(&asked.broker, &bus, topic).await?;
+        }
+        for it in behind {
             if asked.json {
                 say_json(&it)?;
                 continue;
@@ -144,8 +148,22 @@ fn behind(group: &str, progress: Vec<Progress>) -> impl Iterator<Item = Behind> 
         partition: it.partition,
         committed: it.committed,
         end: it.end,
-        lag: it.end - it.committed.unwrap_or(0),
+        lag: (it.end - it.committed.unwrap_or(0).max(it.low)).max(0),
     })
+}
+
+/// What no reader is given, such as the markers of transactions, is nothing to be behind with.
+async fn pass_gaps(broker: &Broker, bus: &Bus, topic: &mut [Behind]) -> anyhow::Result<()> {
+    let late = topic.iter().filter(|it| it.lag > 0);
+    let from: BTreeMap<i32, i64> = late.map(|it| (it.partition, it.end - it.lag)).collect();
+    let Some(name) = topic.first().map(|it| it.topic.clone()).filter(|_| !from.is_empty()) else {
+        return Ok(());
+    };
+    let past = broker.ask(async || bus.past_gaps(&name, from.clone()).await).await?;
+    for it in topic {
+        it.lag = past.get(&it.partition).map_or(it.lag, |past| (it.end - past).max(0));
+    }
+    Ok(())
 }
 
 impl Broker {

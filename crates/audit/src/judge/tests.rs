@@ -1,17 +1,19 @@
 use events::Money;
 
 use super::*;
-use crate::seen::{Coin, Print};
+use crate::seen::{Coin, Print, Prints};
 
 /// An order of 1999 that all agree is delivered.
-fn delivered() -> Seen {
+pub(crate) fn delivered() -> Seen {
     let total = Money { amount: 1999, currency: "USD".parse().unwrap() };
     Seen {
         order: Some(Ordered {
             total,
             items: Print::of_items([("MUG-01", 1)]),
+            tracking: Some(Print::of(&"WB1")),
             version: 7,
             sequence: 5,
+            events: Prints::default(),
             status: Status::Delivered,
             paid: true,
             confirmed: true,
@@ -24,6 +26,7 @@ fn delivered() -> Seen {
             captured: true,
             kept: true,
             awaits_stock: false,
+            tracking: Some(Print::of(&"WB1")),
         }),
         payment: Some(Paid {
             amount: Some(total),
@@ -59,9 +62,14 @@ fn held(status: Holding) -> Held {
 fn refunded() -> Seen {
     let mut seen = delivered();
     let back = Some(Return::Done);
-    seen.order =
-        seen.order.map(|it| Ordered { status: Status::Cancelled, stock_back: back, money_back: back, ..it });
-    seen.shipment = seen.shipment.map(|it| Shipped { status: Moving::Cancelled, ..it });
+    seen.order = seen.order.map(|it| Ordered {
+        status: Status::Cancelled,
+        stock_back: back,
+        money_back: back,
+        tracking: None,
+        ..it
+    });
+    seen.shipment = seen.shipment.map(|it| Shipped { status: Moving::Cancelled, tracking: None, ..it });
     seen.payment = seen.payment.map(|it| Paid { status: Paying::Refunded, refunded: 1999, ..it });
     seen.stock = Some(held(Holding::Released));
     seen.books.refunded = 1999;
@@ -121,6 +129,8 @@ fn a_delivered_order_needs_all_of_it() {
     check(delivered(), |it| payment(it).intent = Some(Print::of(&"pi_2")), &[Provider]);
     let others = |it: &mut Seen| it.stock.as_mut().unwrap().items = Some(Print::of_items([("MUG-01", 3)]));
     check(delivered(), others, &[Caused]);
+    let other = Some(Print::of(&"WB2"));
+    check(delivered(), |it| it.shipment.as_mut().unwrap().tracking = other, &[Caused]);
 }
 
 #[test]
@@ -133,6 +143,14 @@ fn a_cancelled_order_has_nothing_left() {
     check(refunded(), |it| it.books.refunded = 0, &[Provider, Cancelled]);
     check(refunded(), |it| it.books.authorized = 2500, &[Provider, Cancelled]);
     check(refunded(), |it| order(it).paid = false, &[]);
+    // What keeps late actions from being begun.
+    check(refunded(), |it| it.shipment = None, &[Cancelled]);
+    let begun = |it: &mut Seen| {
+        let order = order(it);
+        (order.confirmed, order.paid, order.stock_back, order.money_back) = (false, false, None, None);
+    };
+    check(refunded(), |it| (begun(it), it.payment = None).0, &[Cancelled]);
+    check(refunded(), |it| (begun(it), it.stock = None).0, &[Cancelled]);
 }
 
 #[test]

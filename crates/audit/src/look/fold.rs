@@ -14,7 +14,7 @@ use super::Snapshot;
 use crate::{
     law::Law,
     report::{Subject, Verdicts},
-    seen::{Ordered, Print, Seen},
+    seen::{Ordered, Print, Prints, Seen},
 };
 
 macro_rules! columns {
@@ -102,11 +102,17 @@ fn finish(folding: Option<Folding>, orders: &mut HashMap<Uuid, Seen>, verdicts: 
     }
     if let Some(order) = &it.order {
         let view = OrderView::of(order);
+        if !order.adds_up() {
+            let text = format!("its total is {}, and its lines come to another sum", view.total.amount);
+            verdicts.violate(Law::Amounts, Subject::Order(it.id), vec![], text);
+        }
         let ordered = Ordered {
             total: view.total,
             items: Print::of_items(view.lines.iter().map(|it| (it.sku.as_str(), it.quantity))),
+            tracking: view.tracking_number.as_ref().map(Print::of),
             version: count(order.version),
             sequence: count(order.sequence),
+            events: it.published,
             status: view.status,
             paid: view.paid,
             confirmed: it.confirmed,
@@ -131,12 +137,22 @@ struct Folding {
     is_told: bool,
     gap: Option<String>,
     last: Option<String>,
+    published: Prints,
 }
 
 impl Folding {
     fn begin(id: Uuid, row: &PgRow) -> anyhow::Result<Self> {
         let shown = if row.try_get("is_shown")? { Some(Shown::read(row)?) } else { None };
-        Ok(Self { id, shown, order: None, confirmed: false, is_told: false, gap: None, last: None })
+        Ok(Self {
+            id,
+            shown,
+            order: None,
+            confirmed: false,
+            is_told: false,
+            gap: None,
+            last: None,
+            published: Prints::default(),
+        })
     }
 
     fn take(&mut self, row: &PgRow) -> anyhow::Result<()> {
@@ -152,12 +168,22 @@ impl Folding {
             }
         };
         self.confirmed |= matches!(event, OrderEvent::Confirmed { .. });
+        let is_published = event.is_published();
         match (&mut self.order, event) {
             (None, OrderEvent::Placed(placed)) => self.order = Some(Order::begin(*placed)),
-            (Some(order), event) => order.evolve(&event),
+            (Some(order), event) => {
+                if !order.fits(&event) {
+                    self.gap
+                        .get_or_insert_with(|| format!("its event {version}, {name}, is none of its life"));
+                }
+                order.evolve(&event);
+            }
             (None, _) => {}
         }
-        let folded = self.order.as_ref().map_or(0, |it| it.version);
+        let (folded, sequence) = self.order.as_ref().map_or((0, 0), |it| (it.version, it.sequence));
+        if is_published {
+            self.published.add(&(sequence, id));
+        }
         if folded != version {
             self.gap.get_or_insert_with(|| format!("its event {version} is the {folded}th that is there"));
         }

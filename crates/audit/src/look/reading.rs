@@ -6,8 +6,9 @@ use uuid::Uuid;
 
 use crate::{
     law::Law,
-    report::{Subject, Verdicts, events},
+    report::{Subject, Verdicts},
     seen::Print,
+    words::number,
 };
 
 /// The reading of a service's row of one order.
@@ -21,7 +22,7 @@ impl Reading<'_> {
     /// How many events it has counted: none, if that is no count.
     pub(super) fn count(&mut self, counted: i64) -> u32 {
         u32::try_from(counted).unwrap_or_else(|_| {
-            let text = format!("{} {} has counted {}", self.aggregate, self.id, events(counted));
+            let text = format!("{} {} has counted {}", self.aggregate, self.id, number(counted, "event"));
             self.tell(Law::Published, text);
             0
         })

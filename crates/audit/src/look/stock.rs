@@ -8,7 +8,8 @@ use sqlx::{Row, postgres::PgRow};
 use super::Snapshot;
 use crate::{
     law::Law,
-    report::{Subject, Verdicts, events},
+    report::{Subject, Verdicts},
+    words::number,
 };
 
 /// What a product is called and what one of it costs.
@@ -57,7 +58,7 @@ pub(super) async fn products(
         let (sku, priced) = priced(&row, "inventory's", verdicts)?;
         let counted = row.try_get("sequence")?;
         if counted < 0 {
-            let text = format!("product {sku} has counted {}", events(counted));
+            let text = format!("product {sku} has counted {}", number(counted, "event"));
             verdicts.violate(Law::Published, Subject::Sku(sku.clone()), vec![], text);
         }
         products.insert(sku, (priced, counted));
@@ -91,12 +92,12 @@ struct Shelf {
 impl Shelf {
     fn read(row: &PgRow) -> sqlx::Result<Self> {
         Ok(Self {
-            on_hand: number(row, "on_hand")?,
-            reserved: number(row, "reserved")?,
-            deducted: number(row, "deducted")?,
-            seeded: number(row, "seeded")?,
-            held: number(row, "held")?,
-            gone: number(row, "gone")?,
+            on_hand: integer(row, "on_hand")?,
+            reserved: integer(row, "reserved")?,
+            deducted: integer(row, "deducted")?,
+            seeded: integer(row, "seeded")?,
+            held: integer(row, "held")?,
+            gone: integer(row, "gone")?,
         })
     }
 
@@ -116,7 +117,7 @@ impl Shelf {
 }
 
 /// A column that is the text of a whole number.
-fn number(row: &PgRow, column: &str) -> sqlx::Result<i128> {
+fn integer(row: &PgRow, column: &str) -> sqlx::Result<i128> {
     let number = row.try_get::<&str, _>(column)?.parse();
     number.map_err(|error: ParseIntError| sqlx::Error::ColumnDecode {
         index: column.to_owned(),

@@ -1,7 +1,9 @@
-use std::fmt;
+use std::{fmt, hash::Hash};
 
 use events::Aggregate;
 use uuid::Uuid;
+
+use crate::seen::Print;
 
 /// What an aggregate's events are kept in order by.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -39,27 +41,40 @@ impl fmt::Display for Key {
 /// An event's sequence number and id.
 pub(crate) type Numbered = (i64, Uuid);
 
+/// An event's place and id, and what it says.
+type Event = (i64, Uuid, Print);
+
 /// The first occurrences of one key's events on its topic.
 #[derive(Debug, Clone, Default)]
 pub struct History {
     /// By number, so that one is found among any number of them. They come in this order, but for faults.
-    events: Vec<Numbered>,
+    events: Vec<Event>,
     /// The number of the one that came last.
     last: i64,
 }
 
 impl History {
     /// Takes the next record, and says what is wrong with its place: first occurrences have to be 1, 2, 3, ..; every
-    /// other occurrence repeats one of them under its id. With `cut`, the log does not hold all that it was given:
-    /// the first may be any, and where the log is compacted (`holes`) any may be missing.
-    pub fn note(&mut self, sequence: i64, id: Uuid, cut: bool, holes: bool) -> Result<(), String> {
+    /// other occurrence repeats one of them under its id, to the letter of its `content`. With `cut`, the log does not
+    /// hold all that it was given: the first may be any, and where the log is compacted (`holes`) any may be missing.
+    pub fn note(
+        &mut self,
+        (sequence, id): (i64, Uuid),
+        content: &impl Hash,
+        cut: bool,
+        holes: bool,
+    ) -> Result<(), String> {
+        let content = Print::of(content);
         let at = match self.place(sequence) {
-            Ok(at) if self.events[at].1 == id => return Ok(()),
+            Ok(at) if self.events[at].1 == id && self.events[at].2 == content => return Ok(()),
+            Ok(at) if self.events[at].1 == id => {
+                return Err(format!("{sequence}, {id}, comes again and says something else"));
+            }
             Ok(at) => return Err(format!("{sequence} is both {} and {id}", self.events[at].1)),
             Err(at) => at,
         };
         let last = (!self.events.is_empty()).then_some(self.last);
-        self.events.insert(at, (sequence, id));
+        self.events.insert(at, (sequence, id, content));
         self.last = sequence;
         let in_order = match last {
             _ if sequence < 1 => false,
@@ -80,6 +95,11 @@ impl History {
     }
 
     /// In ascending order.
+    pub(crate) fn numbered(&self) -> impl Iterator<Item = Numbered> {
+        self.events.iter().map(|it| (it.0, it.1))
+    }
+
+    /// In ascending order.
     pub(crate) fn numbers(&self) -> impl Iterator<Item = i64> {
         self.events.iter().map(|it| it.0)
     }
@@ -91,7 +111,7 @@ mod tests {
 
     fn disorder(cut: bool, holes: bool, events: &[(i64, u128)]) -> Option<String> {
         let mut history = History::default();
-        events.iter().find_map(|(at, id)| history.note(*at, Uuid::from_u128(*id), cut, holes).err())
+        events.iter().find_map(|(at, id)| history.note((*at, Uuid::from_u128(*id)), &(), cut, holes).err())
     }
 
     #[track_caller]
@@ -116,11 +136,19 @@ mod tests {
     #[test]
     fn no_number_is_too_high_to_be_followed() {
         let (mut history, id) = (History::default(), Uuid::from_u128);
-        history.note(i64::MAX, id(1), true, true).unwrap();
-        let disorder = history.note(8, id(2), true, true);
+        history.note((i64::MAX, id(1)), &(), true, true).unwrap();
+        let disorder = history.note((8, id(2)), &(), true, true);
         assert_eq!(disorder.unwrap_err(), "8 comes after 9223372036854775807");
         assert_eq!(history.numbers().collect::<Vec<_>>(), [8, i64::MAX]);
         assert_eq!((history.id_of(8), history.id_of(i64::MAX)), (Some(id(2)), Some(id(1))));
+    }
+
+    #[test]
+    fn what_comes_again_says_the_same() {
+        let (mut history, id) = (History::default(), Uuid::from_u128(1));
+        let mut note = |content: &str| history.note((1, id), &content, false, false);
+        assert_eq!((note("paid"), note("paid")), (Ok(()), Ok(())));
+        assert_eq!(note("repaid"), Err(format!("1, {id}, comes again and says something else")));
     }
 
     #[test]

@@ -1,9 +1,9 @@
 use std::{
     collections::{BTreeMap, HashMap},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use anyhow::Context;
+use anyhow::ensure;
 use bus::{Envelope, Received, TopicInfo};
 use events::Aggregate;
 use tokio::time::timeout;
@@ -12,8 +12,9 @@ use uuid::Uuid;
 use super::{Counters, History, Key, ReadPast, cuts::Cuts, service, told};
 use crate::{Sources, carrier, law::Law, report::Verdicts, seen::Leg};
 
-/// For how long a record that is on the topic is waited for.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// After so long without a record it is looked whether there is one at all, and so often until that is given up.
+const QUIET: Duration = Duration::from_secs(1);
+const LOOKS: u32 = 30;
 const BATCH: usize = 5_000;
 /// Each batch is looked for in the inboxes: the fewer, the better.
 const GATHER: Duration = Duration::from_millis(5);
@@ -26,7 +27,11 @@ pub(super) struct OnTopic {
     pub(super) beyond: BTreeMap<Key, (i64, String)>,
 }
 
-/// Reads a topic up to the ends in `info`; what the services have read `past` lies before them.
+/// What is left to be read of each partition: the next offset, and the end.
+type Left = BTreeMap<i32, (i64, i64)>;
+
+/// Reads a topic up to the ends in `info`; what the services have read `past` lies before them. As the services do, it is
+/// given only what is committed: what a foreign transaction keeps back is waited for.
 pub(super) async fn read(
     sources: &Sources,
     past: &ReadPast,
@@ -36,27 +41,55 @@ pub(super) async fn read(
     counters: &Counters,
     verdicts: &mut Verdicts,
 ) -> anyhow::Result<OnTopic> {
-    let mut left: BTreeMap<i32, i64> =
-        info.partitions.iter().filter(|it| it.low < it.high).map(|it| (it.id, it.high)).collect();
+    let held = info.partitions.iter().filter(|it| it.low < it.high);
+    let mut left: Left = held.map(|it| (it.id, (it.low, it.high))).collect();
     let from: Vec<_> = info.partitions.iter().map(|it| (info.name.as_str(), it.id, it.low)).collect();
     let mut on_topic = OnTopic::nothing(cuts);
     let mut reader = sources.bus.reader(&from)?;
+    let (mut quiet_since, mut looks) = (Instant::now(), 0);
     while !left.is_empty() {
-        let polled = timeout(PATIENCE, reader.poll(BATCH, GATHER)).await;
-        let records = polled.context("no record comes")??;
-        past.check(sources, aggregate, &records, verdicts).await?;
+        let records = match timeout(QUIET, reader.poll(BATCH, GATHER)).await {
+            Ok(polled) => polled?,
+            Err(_) => Vec::new(),
+        };
+        if !records.is_empty() {
+            past.check(sources, aggregate, &records, verdicts).await?;
+        }
         for record in records {
-            let Some(high) = left.get(&record.partition).copied() else { continue };
-            if record.offset < high {
+            let Some((next, high)) = left.get_mut(&record.partition) else { continue };
+            if record.offset < *high {
                 on_topic.take(&record, aggregate, counters, verdicts);
             }
-            if record.offset + 1 >= high {
-                left.remove(&record.partition);
-            }
+            *next = record.offset + 1;
+            (quiet_since, looks) = (Instant::now(), 0);
         }
+        if quiet_since.elapsed() > QUIET {
+            pass_gaps(sources, info, &mut left).await?;
+            (quiet_since, looks) = (Instant::now(), looks + 1);
+        }
+        left.retain(|_, (next, high)| next < high);
+        ensure!(left.is_empty() || looks < LOOKS, "{}", missing(info, &left));
     }
     reader.close().await;
     Ok(on_topic)
+}
+
+/// At the end of a partition may be what no reader is given, such as the markers of transactions.
+async fn pass_gaps(sources: &Sources, info: &TopicInfo, left: &mut Left) -> anyhow::Result<()> {
+    let from = left.iter().map(|(partition, (next, _))| (*partition, *next)).collect();
+    for (partition, past) in sources.bus.past_gaps(&info.name, from).await? {
+        left.entry(partition).and_modify(|(next, _)| *next = past);
+    }
+    Ok(())
+}
+
+/// Which partition gives nothing, and where.
+fn missing(info: &TopicInfo, left: &Left) -> String {
+    let one = |(partition, (next, high)): (&i32, &(i64, i64))| {
+        format!("{}/{partition} goes up to {high}, and gives no record from {next} on", info.name)
+    };
+    let all: Vec<String> = left.iter().map(one).collect();
+    format!("{}; a transaction that is still open would keep them back", all.join(", "))
 }
 
 impl OnTopic {
@@ -87,7 +120,9 @@ impl OnTopic {
         self.cuts.note(record.partition, id);
         let cut = self.cuts.may_lack(record.partition, &key);
         let history = self.histories.entry(key).or_default();
-        if let Err(disorder) = history.note(sequence, id, cut, self.cuts.compacted) {
+        if let Err(disorder) =
+            history.note((sequence, id), &(&name, &record.payload), cut, self.cuts.compacted)
+        {
             verdicts.violate(Law::Sequence, subject, vec![position()], format!("{aggregate}: {disorder}"));
         }
     }

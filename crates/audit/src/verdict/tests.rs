@@ -1,41 +1,19 @@
-use events::Money;
 use order::Status;
 
 use super::*;
-use crate::seen::{Books, Held, Holding, Moving, Paid, Paying, Print};
+use crate::{
+    judge::tests::delivered,
+    seen::{Held, Holding, Moving},
+};
 
 /// A confirmed and paid order whose parcel stands so.
 fn confirmed(status: Moving, captured: bool, awaits_stock: bool) -> Seen {
-    let (total, items) = (Money { amount: 1999, currency: "USD".parse().unwrap() }, Print::of(&"items"));
+    let mut seen = delivered();
     let holding = if status == Moving::Dispatched { Holding::Deducted } else { Holding::Kept };
-    Seen {
-        order: Some(Ordered {
-            total,
-            items,
-            version: 4,
-            sequence: 3,
-            status: Status::Confirmed,
-            paid: true,
-            confirmed: true,
-            stock_back: None,
-            money_back: None,
-        }),
-        shipment: Some(Shipped { sequence: 1, status, captured, kept: true, awaits_stock }),
-        payment: Some(Paid {
-            amount: Some(total),
-            authorized: 1999,
-            captured: 1999,
-            refunded: 0,
-            sequence: 2,
-            status: Paying::Captured,
-            reserved: true,
-            confirmed: true,
-            cancelled: false,
-            intent: None,
-        }),
-        stock: Some(Held { sequence: 2, items: Some(items), status: holding }),
-        books: Books { authorized: 1999, captured: 1999, ..Books::default() },
-    }
+    seen.order = seen.order.map(|it| Ordered { status: Status::Confirmed, version: 4, sequence: 3, ..it });
+    seen.shipment = seen.shipment.map(|it| Shipped { sequence: 1, status, captured, awaits_stock, ..it });
+    seen.stock = seen.stock.map(|it| Held { status: holding, ..it });
+    seen
 }
 
 #[track_caller]

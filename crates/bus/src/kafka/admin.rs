@@ -1,10 +1,11 @@
 use std::{
+    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use rdkafka::{
-    ClientConfig, Offset, TopicPartitionList,
+    ClientConfig, Message, Offset, TopicPartitionList,
     admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication},
     client::DefaultClientContext,
     config::FromClientConfig,
@@ -22,6 +23,8 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 const AGAIN: Duration = Duration::from_millis(10);
 /// A client that has not answered for so long is replaced.
 const SILENT: Duration = Duration::from_secs(10);
+/// For how long it is looked whether a record comes: where that is not known by then, one may.
+const LOOK: Duration = Duration::from_secs(2);
 
 type Client = AdminClient<DefaultClientContext>;
 
@@ -117,7 +120,7 @@ impl KafkaBus {
     }
 
     pub(crate) async fn topics(&self, prefix: &str) -> Result<Vec<TopicInfo>, Error> {
-        let (prefix, config) = (prefix.to_owned(), config(&self.bootstrap_servers));
+        let (prefix, config) = (prefix.to_owned(), uncommitted(&self.bootstrap_servers));
         blocking(move || {
             let client: BaseConsumer = config.create()?;
             let metadata = client.fetch_metadata(None, TIMEOUT)?;
@@ -132,7 +135,7 @@ impl KafkaBus {
     pub(crate) async fn progress(&self, group: &str, topics: &[String]) -> Result<Vec<Progress>, Error> {
         let mut topics = topics.to_vec();
         topics.sort();
-        let mut config = config(&self.bootstrap_servers);
+        let mut config = uncommitted(&self.bootstrap_servers);
         config.set("group.id", group);
         blocking(move || {
             // Asks as a member would, and never becomes one.
@@ -162,6 +165,15 @@ impl KafkaBus {
             Ok(partitions(&infos).map(progress).collect())
         })
         .await
+    }
+
+    pub(crate) async fn past_gaps(
+        &self,
+        topic: &str,
+        from: BTreeMap<i32, i64>,
+    ) -> Result<BTreeMap<i32, i64>, Error> {
+        let (topic, config) = (topic.to_owned(), config(&self.bootstrap_servers));
+        blocking(move || past_gaps(&config, &topic, from)).await
     }
 
     pub(crate) async fn configure_topic(&self, name: &str, config: &[(&str, &str)]) -> Result<(), Error> {
@@ -217,6 +229,59 @@ impl KafkaBus {
         })
         .await
     }
+}
+
+/// Of those who ask for the ends of partitions: what an open transaction keeps back is there too, and is still to be
+/// read.
+fn uncommitted(bootstrap_servers: &str) -> ClientConfig {
+    let mut config = config(bootstrap_servers);
+    config.set("isolation.level", "read_uncommitted");
+    config
+}
+
+/// Reads until each partition has given a record, or has come to its end.
+fn past_gaps(
+    config: &ClientConfig,
+    topic: &str,
+    from: BTreeMap<i32, i64>,
+) -> Result<BTreeMap<i32, i64>, Error> {
+    let client: BaseConsumer = config
+        .clone()
+        // The client assigns nothing without the name of a group; nothing is committed for it.
+        .set("group.id", "waybill-reader")
+        .set("enable.auto.commit", "false")
+        .set("auto.offset.reset", "earliest")
+        .set("enable.partition.eof", "true")
+        // A record of each is enough, and an end is to be told at once.
+        .set("max.partition.fetch.bytes", "65536")
+        .set("fetch.wait.max.ms", "10")
+        .create()?;
+    let (mut open, mut partitions) = (BTreeMap::new(), TopicPartitionList::new());
+    for (partition, offset) in &from {
+        // Up to where a consumer is given records now. It is asked for first: the end that is come to lies there, or
+        // later.
+        let (_, stable) = client.fetch_watermarks(topic, *partition, TIMEOUT)?;
+        open.insert(*partition, stable);
+        partitions.add_partition_offset(topic, *partition, Offset::Offset(*offset))?;
+    }
+    client.assign(&partitions)?;
+    let (begun, mut past) = (Instant::now(), BTreeMap::new());
+    while !open.is_empty() && begun.elapsed() < LOOK {
+        match client.poll(LOOK.saturating_sub(begun.elapsed())) {
+            Some(Ok(record)) => {
+                if open.remove(&record.partition()).is_some() {
+                    past.insert(record.partition(), record.offset());
+                }
+            }
+            Some(Err(KafkaError::PartitionEOF(partition))) => {
+                past.extend(open.remove(&partition).map(|stable| (partition, stable)));
+            }
+            // Passes by itself, or the time does.
+            Some(Err(_)) | None => {}
+        }
+    }
+    past.retain(|partition, offset| from.get(partition).is_some_and(|from| from < offset));
+    Ok(past)
 }
 
 /// What the partitions of a topic hold; one that is not there has none.

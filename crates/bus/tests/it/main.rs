@@ -3,6 +3,7 @@
 
 mod codec;
 mod contract;
+mod gaps;
 mod hollow;
 mod kafka;
 mod log;

@@ -1,3 +1,4 @@
+use audit::number;
 use std::{
     collections::BTreeSet,
     time::{Duration, Instant},
@@ -8,7 +9,7 @@ use bus::Progress;
 use tokio::time::sleep;
 
 use super::Service;
-use crate::{suite::Suite, watch::progress, words::number};
+use crate::{suite::Suite, watch::progress};
 
 /// A member with a name of its own is given up after its session, 8 s; and a little.
 const GONE: Duration = Duration::from_secs(30);

@@ -1,3 +1,4 @@
+use audit::number;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
@@ -5,7 +6,7 @@ use sqlx::{Connection, Executor, PgConnection, Row};
 use tokio::time::sleep;
 
 use super::Service;
-use crate::{suite::Suite, words::number};
+use crate::suite::Suite;
 
 /// How long rows are held that nobody has asked for yet.
 const TAKEN: Duration = Duration::from_secs(1);

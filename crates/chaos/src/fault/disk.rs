@@ -1,3 +1,4 @@
+use audit::number;
 use std::{
     fs,
     path::PathBuf,
@@ -7,7 +8,7 @@ use std::{
 use anyhow::{Context, ensure};
 use tokio::time::sleep;
 
-use crate::{disk::Disk, ground::Disks, suite::Suite, words::number};
+use crate::{disk::Disk, ground::Disks, suite::Suite};
 
 const NO_SPACE: &str = "No space left on device";
 /// A server notices when what it writes takes more room: within what it has reserved it goes on for a while, and orders

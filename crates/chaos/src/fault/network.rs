@@ -1,3 +1,4 @@
+use audit::number;
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
@@ -6,7 +7,7 @@ use local::Proxy;
 use tokio::time::sleep;
 
 use super::Way;
-use crate::{suite::Suite, words::number};
+use crate::suite::Suite;
 
 impl Way {
     fn proxy(self, suite: &Suite) -> anyhow::Result<&Proxy> {

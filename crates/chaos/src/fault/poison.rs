@@ -1,3 +1,4 @@
+use audit::number;
 use std::{
     collections::BTreeSet,
     time::{Duration, Instant},
@@ -11,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 use uuid::Uuid;
 
-use crate::{SERVICES, canary, suite::Suite, watch::progress, words::number};
+use crate::{SERVICES, canary, suite::Suite, watch::progress};
 
 /// What a message can be like that nobody can apply.
 const KINDS: [&str; 10] = [

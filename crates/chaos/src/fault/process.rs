@@ -1,3 +1,4 @@
+use audit::number;
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
@@ -6,10 +7,7 @@ use nix::sys::signal::Signal;
 use tokio::time::sleep;
 
 use super::Service;
-use crate::{
-    suite::{Suite, is_in_state},
-    words::number,
-};
+use crate::suite::{Suite, is_in_state};
 
 /// A transaction takes several times that, and is open within some batches.
 const SLOW: Duration = Duration::from_millis(100);

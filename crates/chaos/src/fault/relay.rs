@@ -1,3 +1,4 @@
+use audit::number;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
@@ -6,7 +7,7 @@ use nix::sys::signal::Signal;
 use tokio::time::sleep;
 
 use super::{Service, process::stopped};
-use crate::{suite::Suite, words::number};
+use crate::suite::Suite;
 
 const TAKES_OVER: Duration = Duration::from_secs(20);
 const AT_STAKE: Duration = Duration::from_secs(30);

@@ -84,7 +84,7 @@ fn what_is_broken_is_told_with_its_order_or_product_and_its_key() {
     report.audit = Some(an_audit());
     let stock =
         "1 violation of the law: ".to_owned() + Law::Stock.statement() + "; stock, SKU MUG: 2 too many (a 1)";
-    let found = "found: payment, key A-1: 1 dead letter";
+    let found = "found: Parked at payment, key A-1: 1 dead letter";
     let page = crate::page(&report);
     assert!(page.contains("What is broken"), "{page}");
     assert!(page.contains("stock, SKU MUG: 2 too many (a 1)") && page.contains("payment, key A-1"), "{page}");
@@ -166,4 +166,65 @@ fn what_cannot_be_looked_at_fails_the_run_and_the_rest_is_told_all_the_same() {
             "no inbox has dropped a duplicate: redelivery was not tried",
         ],
     );
+}
+
+fn id(number: u128) -> Uuid {
+    Uuid::from_u128(number)
+}
+
+/// Customers who were answered with these orders.
+fn answered(orders: &[u128]) -> Tally {
+    let accepted = |it: &u128| {
+        let (answered, waited) = (Duration::from_millis(5), Duration::from_millis(5));
+        Accepted { id: id(*it), sent: Instant::now(), answered, waited }
+    };
+    Tally { accepted: orders.iter().map(accepted).collect(), ..Tally::default() }
+}
+
+#[track_caller]
+fn check_told(there: &[(u128, &str)], tally: &Tally, own: &[Option<u128>], expected: &[&str]) {
+    let there = there.iter().map(|(it, status)| (id(*it), (*status).to_owned())).collect();
+    let own: Vec<_> = own.iter().map(|it| it.map(id)).collect();
+    assert_eq!(belied(&there, tally, &own), expected);
+}
+
+const THREE: [(u128, &str); 3] = [(1, "delivered"), (2, "cancelled"), (3, "delivered")];
+
+#[test]
+fn an_order_that_nobody_was_answered_for_fails_the_run_and_the_machines_own_is_none() {
+    check_told(&THREE, &answered(&[1, 2]), &[Some(3)], &[]);
+    let expected = "nobody was answered for: 2 orders, 00000000-0000-0000-0000-000000000002 for one";
+    check_told(&THREE, &answered(&[1]), &[], &[expected]);
+}
+
+#[test]
+fn an_order_of_a_request_without_an_answer_may_be_there() {
+    check_told(&THREE, &answered(&[1, 2]), &[None], &[]);
+    let given_up = vec!["POST /orders under the key chaos-7".to_owned()];
+    check_told(&THREE, &Tally { given_up, ..answered(&[1, 2]) }, &[], &[]);
+}
+
+#[test]
+fn what_customers_were_told_and_is_not_so_fails_the_run() {
+    let lost = "not there: 1 accepted order, 00000000-0000-0000-0000-000000000004 for one";
+    check_told(&THREE, &answered(&[1, 2, 3, 4]), &[], &[lost]);
+    check_told(&THREE, &answered(&[1, 2, 3]), &[Some(4)], &[lost]);
+
+    let shared = "one order was the answer to requests with different keys";
+    check_told(&THREE, &answered(&[1, 2, 3, 3]), &[], &[shared]);
+
+    let other = load::Other { key: "chaos-7".into(), first: id(1), then: id(3) };
+    let twice = format!("the key chaos-7 was answered with two orders: {} and {}", id(1), id(3));
+    check_told(&THREE, &Tally { others: vec![other], ..answered(&[1, 2]) }, &[], &[twice.as_str()]);
+}
+
+#[test]
+fn a_cancelled_order_that_goes_on_fails_the_run() {
+    let cancels = |all: &[(u128, u16)]| Tally {
+        cancels: all.iter().map(|(it, status)| (id(*it), *status)).collect(),
+        ..answered(&[1, 2, 3])
+    };
+    check_told(&THREE, &cancels(&[(2, 200), (1, 202), (3, 409)]), &[], &[]);
+    let expected = "not cancelled, and answered so: 1 order, 00000000-0000-0000-0000-000000000001 for one";
+    check_told(&THREE, &cancels(&[(1, 200), (1, 200), (2, 200)]), &[], &[expected]);
 }

@@ -19,7 +19,10 @@ fn every_event_counts_and_moves_the_state_as_listed() {
         table.push_str(&format!("{}\n", words(&state)));
         for event in events() {
             let mut order = order(state.clone());
+            let fits = order.fits(&event);
             order.evolve(&event);
+            let is_over = matches!(state, S::Cancelled { .. });
+            assert_eq!(fits, is_over || order.state != state, "{event:?} in {state:?}");
             assert_eq!(order.version, 8, "{event:?} in {state:?}");
             assert_eq!(order.sequence, 4 + i64::from(event.is_published()), "{event:?} in {state:?}");
             assert_eq!(order.published(&event).is_some(), event.is_published(), "{event:?} in {state:?}");
@@ -208,6 +211,21 @@ fn every_event_counts_and_moves_the_state_as_listed() {
         cancelled, paid, stock done
     "#]]
     .assert_eq(&table);
+}
+
+#[test]
+fn a_total_is_the_sum_of_the_lines_in_their_currency() {
+    let sound = order(S::Placed { stock: false, payment: false });
+    let changed = |change: fn(&mut OrderPlaced)| {
+        let mut order = sound.clone();
+        change(&mut order.placed);
+        order.adds_up()
+    };
+    assert!(sound.adds_up());
+    assert!(!changed(|it| it.total.amount += 1));
+    assert!(!changed(|it| it.lines[0].unit_price.amount += 1));
+    assert!(!changed(|it| it.lines[0].quantity = u32::MAX));
+    assert!(!changed(|it| it.currency = "EUR".parse().unwrap()));
 }
 
 #[test]

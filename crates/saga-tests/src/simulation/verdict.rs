@@ -26,7 +26,12 @@ impl<C: Cast> Simulation<C> {
         for (index, stream) in self.log.0.iter().enumerate() {
             let mut history = History::default();
             for message in &stream.messages {
-                let noted = history.note(message.sequence, message.id, false, false);
+                let noted = history.note(
+                    (message.sequence, message.id),
+                    &(message.r#type, &message.data),
+                    false,
+                    false,
+                );
                 noted.map_err(|disorder| {
                     let about = format!("{} {:?}: {disorder}", Log::aggregate(index), Log::order(index));
                     Broken::new("disorder on the log", about)

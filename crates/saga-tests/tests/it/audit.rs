@@ -1,7 +1,9 @@
 //! The auditor on a suite of processes under load: clean, and not blind.
 
+mod changed;
 mod command;
 mod consumed;
+mod foreign;
 mod found;
 mod hand;
 mod in_flight;

@@ -1,6 +1,6 @@
 //! A report for eyes.
 
-use audit::{MOST, Report};
+use audit::{MOST, Report, number};
 
 use crate::output::{say, table};
 
@@ -14,17 +14,14 @@ pub(super) fn show(report: &Report) {
     }
     table(&rows);
     for it in &report.violations {
-        let subject =
-            it.order_id.map(|id| format!(" order {id}")).or(it.sku.as_ref().map(|it| format!(" {it}")));
-        say!("\nviolated: {}{}: {}", it.law.name(), subject.unwrap_or_default(), it.text);
+        say!("\nviolated: {it}");
         it.events.iter().for_each(|event| say!("  {event}"));
     }
     if report.laws.iter().any(|it| it.violations > MOST as u64) {
         say!("\nof a law that is violated more often than {MOST} times the first {MOST} are shown");
     }
     for it in &report.findings {
-        let key = it.key.as_ref().map(|it| format!(" {it}")).unwrap_or_default();
-        say!("\nfound: {:?} at {}{key}: {}", it.kind, it.service, it.text);
+        say!("\nfound: {it}");
     }
     say!("\n{}", summary(report));
 }
@@ -35,20 +32,16 @@ fn summary(report: &Report) -> String {
     let orders = if orders.is_empty() { "no orders".to_owned() } else { orders.join(", ") };
     let mut text = format!("{orders}; {} cannot be judged yet; {} ms", report.in_flight, report.took_ms);
     if report.ignored_records > 0 {
-        text.push_str(&format!("; {} of others", counted(report.ignored_records, "record")));
+        text.push_str(&format!("; {} of others", number(report.ignored_records, "record")));
     }
     if report.forgotten > 0 {
-        text.push_str(&format!("; {} that the topics hold no more", counted(report.forgotten, "key")));
+        text.push_str(&format!("; {} that the topics hold no more", number(report.forgotten, "key")));
     }
     if report.awaiting_person > 0 {
-        text.push_str(&format!("; waiting for a person: {}", counted(report.awaiting_person, "parcel")));
+        text.push_str(&format!("; waiting for a person: {}", number(report.awaiting_person, "parcel")));
     }
     let clean = if report.is_clean() { "clean" } else { "not clean" };
     format!("{clean}: {text}")
-}
-
-fn counted(count: u64, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]

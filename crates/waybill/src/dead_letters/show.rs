@@ -1,6 +1,7 @@
 //! `waybill dead-letters show`.
 
 use anyhow::Context;
+use audit::number;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use clap::Args;
 use events::Timestamp;
@@ -43,14 +44,13 @@ pub(super) async fn run(client: &Client, show: Show) -> anyhow::Result<()> {
 
 fn print(service: Service, letter: &Letter) -> anyhow::Result<()> {
     let age = text::age(letter.parked_at, Timestamp::now_utc());
-    let attempts = if letter.attempt == 1 { "attempt" } else { "attempts" };
     say!(
-        "dead letter {} of {}: {}, {} after {} {attempts}, {age} ago",
+        "dead letter {} of {}: {}, {} after {}, {age} ago",
         letter.dead_letter_id,
         service.name(),
         text::tame(&letter.status),
         text::tame(&letter.cause),
-        letter.attempt,
+        number(letter.attempt, "attempt"),
     );
     say!("  error  {}", text::tame(&letter.error));
     say!("  key    {}", letter.key.line());

@@ -2,7 +2,7 @@
 
 use audit::{Kind, Law};
 
-pub(super) const NOTHING_TO_MOVE: &str = "no command mends this: no money is left at the provider that could be given back. Compare the order's \
+pub(super) const NOTHING_TO_MOVE: &str = "no command mends this: nothing is at the provider that may be given back. Compare the order's \
      history, `GET /payments/{order_id}` and the provider's ledger; what the services say of it is behind or wrong";
 pub(super) const TOO_LATE: &str = "no command mends this: the order cannot be cancelled any more, and what it waits for was lost. See what of it was \
      not published, and how its shipment stands: `POST /shipments/{order_id}/dispatch` and `/deliver` are a person's";
@@ -27,8 +27,9 @@ pub(super) fn of_law(law: Law) -> &'static str {
              Restore the row from a backup; if the order stands still for it, it can be cancelled"
         }
         Law::Sequence => {
-            "no command mends this: what is on a topic stays there. See who has produced it: nobody but a service's relay \
-             may write there; readers that go by event ids are not harmed by a number that comes twice"
+            "no command mends this: either somebody has written to a topic, where nobody but a service's relay may, and what \
+             is there stays (readers that go by event ids are not harmed by a number that comes twice), or a service's row \
+             has lost or changed what it has counted or stored: compare them, and restore the row from a backup"
         }
         Law::Prices => {
             "tell the product to its readers once more: `PUT /products/{sku}` at inventory, with the name and the price \
@@ -65,6 +66,10 @@ pub(super) fn of_finding(kind: Kind) -> &'static str {
         Kind::Carrier => {
             "the deadline by which a carrier would have moved the parcel is lost, and nobody sets it again: move it by hand, \
              `POST /shipments/{order_id}/dispatch` and `/deliver` at shipping, or cancel the order before it has left"
+        }
+        Kind::PutOff => {
+            "nobody waits so long by design: see who has written the time (a hand, a clock that was wrong), and set the row's \
+             `due_at` in `engine.deadline` or `engine.effect` back to now; the service does the rest"
         }
         Kind::Parked => "see `waybill dead-letters list`",
     }

@@ -1,12 +1,12 @@
 //! Why no money is moved for an order, whatever is left of it: pure.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use audit::{Account, Kind, Law, MOST, Parcel, Report};
 use order::Status;
 use uuid::Uuid;
 
-use super::money;
+use super::{money, plan::Given};
 
 const BEHIND: &str = "no money is moved while a service or its relay does not get on: what is wrong may only be late, and the \
      service will give the money back itself. Get it going, and look again";
@@ -18,7 +18,7 @@ const MANY: &str = "more than 5 orders with money at the provider are unknown to
      wrong database, or an older backup of it, than that nobody placed them. See ORDER_DATABASE_URL; no money is moved";
 const KNOWN: &str = "no order of this id is there, and somebody knows it: its rows are lost, or this is the wrong database. Find them \
      before money is moved: see what inventory, shipping and the topics have of it";
-pub(super) const NOBODYS: &str = "no service has ever heard of this order: it may be another suite's, that shares the provider's account. If this \
+const NOBODYS: &str = "no service has ever heard of this order: it may be another suite's, that shares the provider's account. If this \
      suite alone uses it, `--unknown-orders` gives the money back";
 
 /// So many orders may have been placed by nobody before the database is doubted.
@@ -28,11 +28,11 @@ const FEW: usize = 5;
 /// the order.
 pub(super) fn why(
     id: Uuid,
-    report: &Report,
-    accounts: &BTreeMap<Uuid, Account>,
+    given: &Given<'_>,
     account: &Account,
     broken: &BTreeSet<Law>,
 ) -> Option<&'static str> {
+    let Given { report, accounts, unknown_orders } = *given;
     let key = id.to_string();
     let named = report.findings.iter().any(|it| it.key.as_ref() == Some(&key));
     let shipped = |status| matches!(status, Status::Shipped | Status::Delivered);
@@ -42,13 +42,9 @@ pub(super) fn why(
         None if account.payment.is_none() && (is_known(report, account, broken) || named) => Some(KNOWN),
         _ if named || report.unsettled.contains(&id) => Some(UNDER_WAY),
         Some(order) if account.parcel == Some(Parcel::Left) && !shipped(order.status) => Some(LEFT),
+        None if account.payment.is_none() && !unknown_orders => Some(NOBODYS),
         _ => None,
     }
-}
-
-/// Whether neither the order service nor payment knows the order.
-pub(super) fn is_nobodys(account: &Account) -> bool {
-    account.order.is_none() && account.payment.is_none()
 }
 
 /// Whether there is a trace of an order beside what the order service and payment say. Where more is wrong than was

@@ -14,12 +14,12 @@ mod tests;
 
 use std::{collections::BTreeMap, io::IsTerminal, time::Duration};
 
-use audit::{MOST, Options, Report, Sources};
+use audit::{MOST, Options, Report, Sources, number};
 use clap::Args;
 use serde::Serialize;
 
 use self::{
-    plan::Plan,
+    plan::{Given, Plan},
     proposal::{Command, Targets},
     send::{Desk, Sent},
 };
@@ -134,13 +134,10 @@ impl Repair {
         for id in plan::unclear(report) {
             accounts.insert(id, audit::account(sources, id).await?);
         }
-        let targets = Targets {
-            order: &self.order_url,
-            desks: &self.desks,
-            provider: self.places.provider(),
-            unknown_orders: self.unknown_orders,
-        };
-        Ok(plan::plan(report, &accounts, &targets))
+        let targets =
+            Targets { order: &self.order_url, desks: &self.desks, provider: self.places.provider() };
+        let given = Given { report, accounts: &accounts, unknown_orders: self.unknown_orders };
+        Ok(plan::plan(&given, &targets))
     }
 
     fn agrees(&self, plan: &Plan) -> anyhow::Result<bool> {
@@ -148,8 +145,7 @@ impl Repair {
         if count == 0 || self.yes || self.json || !std::io::stdin().is_terminal() {
             return Ok(count > 0 && self.yes);
         }
-        let commands = if count == 1 { "command" } else { "commands" };
-        agreed(&format!("send {count} {commands}?"))
+        agreed(&format!("send {}?", number(count, "command")))
     }
 
     fn actor(&self) -> &str {
@@ -205,7 +201,8 @@ fn clean(report: &Report) -> &'static str {
 
 fn say_left(left: &Report) {
     say!("");
-    let wrong = left.violations.iter().map(plan::of).chain(left.findings.iter().map(plan::found));
+    let wrong =
+        left.violations.iter().map(ToString::to_string).chain(left.findings.iter().map(ToString::to_string));
     wrong.for_each(|it| say!("left: {}", tame(&it)));
     say!("{}: orders that cannot be judged yet: {}", clean(left), left.in_flight);
 }

@@ -42,25 +42,34 @@ fn overdue(finding: &Finding) -> Option<Uuid> {
     is_order.then(|| finding.key.as_ref()?.parse().ok())?
 }
 
-/// What to propose, where `accounts` has what was seen of the [`unclear`] orders.
-pub(super) fn plan(report: &Report, accounts: &BTreeMap<Uuid, Account>, targets: &Targets<'_>) -> Plan {
+/// What there is to go by.
+pub(super) struct Given<'a> {
+    pub(super) report: &'a Report,
+    /// What was seen of the [`unclear`] orders.
+    pub(super) accounts: &'a BTreeMap<Uuid, Account>,
+    /// Whether money may go back of orders that no service knows.
+    pub(super) unknown_orders: bool,
+}
+
+pub(super) fn plan(given: &Given<'_>, targets: &Targets<'_>) -> Plan {
+    let report = given.report;
     let mut plan = Plan::default();
     let mut orders: BTreeMap<Uuid, Wrong<'_>> = BTreeMap::new();
     for violation in &report.violations {
         match violation.order_id {
             Some(id) => orders.entry(id).or_default().violations.push(violation),
-            None => plan.give_up(vec![of(violation)], advice::of_law(violation.law)),
+            None => plan.give_up(vec![violation.to_string()], advice::of_law(violation.law)),
         }
     }
     for finding in &report.findings {
         match (overdue(finding), finding.kind) {
             (Some(id), _) => orders.entry(id).or_default().overdue = Some(finding),
             (None, Kind::Parked) => plan.parked(finding, targets),
-            (None, kind) => plan.give_up(vec![found(finding)], advice::of_finding(kind)),
+            (None, kind) => plan.give_up(vec![finding.to_string()], advice::of_finding(kind)),
         }
     }
     for (id, wrong) in orders {
-        plan.order(id, &wrong, (report, accounts), targets);
+        plan.order(id, &wrong, given, targets);
     }
     plan.proposals.sort_by_key(|it| it.command.what);
     plan
@@ -75,12 +84,12 @@ struct Wrong<'a> {
 
 impl Wrong<'_> {
     fn of(&self, laws: &[Law]) -> Vec<String> {
-        self.violations.iter().filter(|it| laws.contains(&it.law)).map(|it| of(it)).collect()
+        self.violations.iter().filter(|it| laws.contains(&it.law)).map(ToString::to_string).collect()
     }
 
     /// It stands still, or its time is over.
     fn stands(&self) -> Vec<String> {
-        self.of(&[Law::Ends]).into_iter().chain(self.overdue.map(found)).collect()
+        self.of(&[Law::Ends]).into_iter().chain(self.overdue.map(ToString::to_string)).collect()
     }
 }
 
@@ -91,13 +100,7 @@ impl Plan {
         }
     }
 
-    fn order(
-        &mut self,
-        id: Uuid,
-        wrong: &Wrong<'_>,
-        (report, accounts): (&Report, &BTreeMap<Uuid, Account>),
-        targets: &Targets<'_>,
-    ) {
+    fn order(&mut self, id: Uuid, wrong: &Wrong<'_>, given: &Given<'_>, targets: &Targets<'_>) {
         let fold = wrong.of(&[Law::Fold]);
         let money = wrong.of(&money::LAWS);
         let standing = wrong.stands();
@@ -111,16 +114,15 @@ impl Plan {
                 [money, standing].concat(),
                 "first its row in the read model: look again after that",
             );
-            return match report.stale_rows.contains(&id) {
+            return match given.report.stale_rows.contains(&id) {
                 true => self.proposals.push(refold(id, fold, targets)),
                 false => self.give_up(fold, advice::of_law(Law::Fold)),
             };
         }
-        if let Some(account) = accounts.get(&id) {
+        if let Some(account) = given.accounts.get(&id) {
             let laws = wrong.violations.iter().map(|it| it.law).collect();
-            let surplus = match hold::why(id, report, accounts, account, &laws) {
+            let surplus = match hold::why(id, given, account, &laws) {
                 Some(why) => Err(why),
-                None if hold::is_nobodys(account) && !targets.unknown_orders => Err(hold::NOBODYS),
                 None => money::surplus(account, &laws),
             };
             self.settle(id, (money, standing), (account, surplus), targets);
@@ -161,19 +163,8 @@ impl Plan {
         // A key that is no text cannot be named: the replacement character stands for what it really is.
         let key = finding.key.as_ref().filter(|it| !it.contains('\u{fffd}'));
         let (Some(service), Some(key)) = (service, key) else {
-            return self.give_up(vec![found(finding)], advice::UNNAMED_KEY);
+            return self.give_up(vec![finding.to_string()], advice::UNNAMED_KEY);
         };
-        self.proposals.push(redrive(service, key, vec![found(finding)], targets));
+        self.proposals.push(redrive(service, key, vec![finding.to_string()], targets));
     }
-}
-
-pub(super) fn of(violation: &Violation) -> String {
-    let order = violation.order_id.map(|it| format!(" order {it}"));
-    let subject = order.or_else(|| violation.sku.as_ref().map(|it| format!(" {it}"))).unwrap_or_default();
-    format!("{}{subject}: {}", violation.law.name(), violation.text)
-}
-
-pub(super) fn found(finding: &Finding) -> String {
-    let key = finding.key.as_ref().map(|it| format!(" {it}")).unwrap_or_default();
-    format!("{:?} at {}{key}: {}", finding.kind, finding.service, finding.text)
 }

@@ -54,8 +54,6 @@ pub(super) struct Targets<'a> {
     pub(super) order: &'a BaseUrl,
     pub(super) desks: &'a Desks,
     pub(super) provider: &'a BaseUrl,
-    /// Whether money may go back of orders that no service knows.
-    pub(super) unknown_orders: bool,
 }
 
 fn text<S: serde::Serializer>(base: &BaseUrl, serializer: S) -> Result<S::Ok, S::Error> {

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::{
     Repair, line,
-    plan::{Plan, plan, unclear},
+    plan::{Given, Plan, plan, unclear},
     proposal::Targets,
 };
 
@@ -76,14 +76,10 @@ fn planned_of(report: &Report, accounts: &BTreeMap<Uuid, Account>) -> Plan {
 #[track_caller]
 fn planned_with(report: &Report, accounts: &BTreeMap<Uuid, Account>, args: &[&str]) -> Plan {
     let repair = Cli::parse_from(args).repair;
-    let targets = Targets {
-        order: &repair.order_url,
-        desks: &repair.desks,
-        provider: repair.places.provider(),
-        unknown_orders: repair.unknown_orders,
-    };
+    let targets =
+        Targets { order: &repair.order_url, desks: &repair.desks, provider: repair.places.provider() };
     assert_eq!(unclear(report), accounts.keys().copied().collect(), "what is looked at");
-    plan(report, accounts, &targets)
+    plan(&Given { report, accounts, unknown_orders: repair.unknown_orders }, &targets)
 }
 
 #[track_caller]
@@ -107,15 +103,15 @@ fn an_order_that_stands_still_or_is_overdue_is_cancelled_while_it_can_be() {
         &report(&[Law::Ends], vec![]),
         stands(Status::Placed),
         &expect![[r#"
-        ends order 7: it is so
-          POST http://127.0.0.1:8080/orders/7/cancel {"reason":"stands still (waybill repair)"}
-    "#]],
+            ends, order 7: it is so
+              POST http://127.0.0.1:8080/orders/7/cancel {"reason":"stands still (waybill repair)"}
+        "#]],
     );
     check(
         &report(&[Law::Ends], vec![finding(Kind::Overdue, "order", &ORDER.to_string())]),
         stands(Status::Confirmed),
         &expect![[r#"
-            ends order 7: it is so | Overdue at order 7: it is so
+            ends, order 7: it is so | Overdue at order, key 7: it is so
               POST http://127.0.0.1:8080/orders/7/cancel {"reason":"stands still (waybill repair)"}
         "#]],
     );
@@ -123,9 +119,9 @@ fn an_order_that_stands_still_or_is_overdue_is_cancelled_while_it_can_be() {
         &report(&[Law::Ends], vec![]),
         stands(Status::Shipped),
         &expect![[r#"
-        ends order 7: it is so
-          no command mends this: the order cannot be cancelled any mor
-    "#]],
+            ends, order 7: it is so
+              no command mends this: the order cannot be cancelled any mor
+        "#]],
     );
     let mut cancelling = stands(Status::Confirmed);
     cancelling.order.as_mut().unwrap().cancelling = true;
@@ -133,18 +129,18 @@ fn an_order_that_stands_still_or_is_overdue_is_cancelled_while_it_can_be() {
         &report(&[Law::Ends], vec![]),
         cancelling,
         &expect![[r#"
-        ends order 7: it is so
-          no command mends this: the order cannot be cancelled any mor
-    "#]],
+            ends, order 7: it is so
+              no command mends this: the order cannot be cancelled any mor
+        "#]],
     );
     let elsewhere = vec![finding(Kind::Overdue, "shipping", &ORDER.to_string())];
     check(
         &report(&[], elsewhere),
         None,
         &expect![[r#"
-        Overdue at shipping 7: it is so
-          the service takes its deadlines by itself as soon as it gets
-    "#]],
+            Overdue at shipping, key 7: it is so
+              the service takes its deadlines by itself as soon as it gets
+        "#]],
     );
 }
 
@@ -156,22 +152,22 @@ fn a_row_is_written_anew_where_the_events_are_whole_and_before_all_else() {
         &wrong,
         account(),
         &expect![[r#"
-        delivered order 7: it is so
-          first its row in the read model: look again after that
-        fold order 7: it is so
-          no command mends this: the order's events themselves are not
-    "#]],
+            delivered, order 7: it is so
+              first its row in the read model: look again after that
+            fold, order 7: it is so
+              no command mends this: the order's events themselves are not
+        "#]],
     );
     wrong.stale_rows.insert(ORDER);
     check(
         &wrong,
         account(),
         &expect![[r#"
-        fold order 7: it is so
-          POST http://127.0.0.1:8090/orders/7/refold
-        delivered order 7: it is so
-          first its row in the read model: look again after that
-    "#]],
+            fold, order 7: it is so
+              POST http://127.0.0.1:8090/orders/7/refold
+            delivered, order 7: it is so
+              first its row in the read model: look again after that
+        "#]],
     );
 }
 
@@ -185,11 +181,11 @@ fn dead_letters_are_redriven_by_their_key_and_never_discarded() {
         &report(&[], parked),
         None,
         &expect![[r#"
-        Parked at payment a key: it is so
-          POST http://127.0.0.1:8092/dead-letters/redrive {"key":"a key","reason":"waybill repair"}
-        Parked at shipping no � text: it is so
-          the key is no text: redrive it by the id of a letter, see `w
-    "#]],
+            Parked at payment, key a key: it is so
+              POST http://127.0.0.1:8092/dead-letters/redrive {"key":"a key","reason":"waybill repair"}
+            Parked at shipping, key no � text: it is so
+              the key is no text: redrive it by the id of a letter, see `w
+        "#]],
     );
 }
 
@@ -205,24 +201,24 @@ fn what_no_command_mends_is_named() {
         &wrong,
         None,
         &expect![[r#"
-        stock MUG-01: it is so
-          no command mends this: a row of inventory's was changed by o
-        known: it is so
-          an entry that names no order may be somebody else's at this 
-        Failing at payment x: it is so
-          it is asked again by itself until there is an answer: see wh
-        Relay at payment x: it is so
-          it is published as soon as the service's relay gets on: see 
-        Consumer at payment x: it is so
-          it is read as soon as the service gets on: see whether it ru
-        Carrier at payment x: it is so
-          the deadline by which a carrier would have moved the parcel 
-        published order 7: it is so
-          no command mends this: an event that was recorded never came
-        sequence order 7: it is so
-          no command mends this: what is on a topic stays there. See w
-        caused order 7: it is so
-          no command mends this: the services contradict each other. C
-    "#]],
+            stock, SKU MUG-01: it is so
+              no command mends this: a row of inventory's was changed by o
+            known: it is so
+              an entry that names no order may be somebody else's at this 
+            Failing at payment, key x: it is so
+              it is asked again by itself until there is an answer: see wh
+            Relay at payment, key x: it is so
+              it is published as soon as the service's relay gets on: see 
+            Consumer at payment, key x: it is so
+              it is read as soon as the service gets on: see whether it ru
+            Carrier at payment, key x: it is so
+              the deadline by which a carrier would have moved the parcel 
+            published, order 7: it is so
+              no command mends this: an event that was recorded never came
+            sequence, order 7: it is so
+              no command mends this: either somebody has written to a topi
+            caused, order 7: it is so
+              no command mends this: the services contradict each other. C
+        "#]],
     );
 }

@@ -102,6 +102,6 @@ async fn watches_and_ends_with_the_code_of_its_last_look(suite: &Processes, prov
             "{clean:#?}"
         );
     }
-    let told = |it: &&String| it.starts_with("violated: stock LOAD-MUG: on hand ");
+    let told = |it: &&String| it.starts_with("violated: stock, SKU LOAD-MUG: on hand ");
     assert!(broken.iter().any(|it| told(&it)), "{broken:#?}");
 }

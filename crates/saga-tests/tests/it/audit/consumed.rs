@@ -54,7 +54,11 @@ impl TakenIn {
 }
 
 pub(super) async fn place(suite: &Processes) -> Uuid {
-    let post = suite.http.post(suite.url("order", "/orders")).json(&an_order("LOAD-MUG", 1, "pm_card_visa"));
+    place_with(suite, "pm_card_visa").await
+}
+
+pub(super) async fn place_with(suite: &Processes, token: &str) -> Uuid {
+    let post = suite.http.post(suite.url("order", "/orders")).json(&an_order("LOAD-MUG", 1, token));
     let placed: Value = post.send().await.expect("an answer").json().await.expect("JSON");
     placed["order_id"].as_str().and_then(|it| it.parse().ok()).unwrap_or_else(|| panic!("{placed}"))
 }

@@ -80,10 +80,17 @@ async fn a_call_that_nobody_makes_is_found() {
     let sources = suite.sources();
     let look = async || audit::audit(&sources, &options).await.expect("everything can be looked at");
     let before = look().await;
-    let due =
-        sqlx::query("update engine.effect set due_at = clock_timestamp() - interval '45 s', attempt = 1");
-    due.execute(&suite.pools["payment"]).await.expect("an update");
+    let due = async |at: &str| {
+        let update = format!("update engine.effect set due_at = {at}, attempt = 1");
+        let updated = sqlx::query(sqlx::AssertSqlSafe(update)).execute(&suite.pools["payment"]).await;
+        assert_eq!(updated.expect("an update").rows_affected(), 1, "it has a call to make");
+    };
+    due("clock_timestamp() - interval '45 s'").await;
     let after = look().await;
+    due("'-infinity'").await;
+    let for_ever = look().await;
+    due("'infinity'").await;
+    let never = look().await;
     suite.clear().await;
 
     let late = |it: &audit::Report| {
@@ -94,6 +101,11 @@ async fn a_call_that_nobody_makes_is_found() {
     let [(service, key, text)] = late(&after).try_into().expect("one is late");
     assert_eq!((service.as_str(), key), ("payment", Some(id.to_string())), "{after:#?}");
     assert!(text.starts_with("its call to the outside was due 4"), "{text}");
+    let [(_, _, text)] = late(&for_ever).try_into().expect("one is late");
+    assert!(text.starts_with("its call to the outside was due inf s ago"), "{text}");
+    let found: Vec<_> = never.findings.iter().map(|it| (it.kind, it.key.clone(), it.text.as_str())).collect();
+    let put_off = (Kind::PutOff, Some(id.to_string()), "its call to the outside is put off for ever");
+    assert!(found.contains(&put_off), "{never:#?}");
 }
 
 /// The carrier forgets one parcel, and moves the next.

@@ -102,10 +102,10 @@ async fn what_is_taken_from_an_order_that_waits_is_found() {
 }
 
 /// By order or SKU.
-type Found = BTreeMap<String, Vec<Violation>>;
+pub(super) type Found = BTreeMap<String, Vec<Violation>>;
 
 /// Whatever is broken of an order is shown by its events.
-fn by_subject(violations: Vec<Violation>) -> Found {
+pub(super) fn by_subject(violations: Vec<Violation>) -> Found {
     let mut found = Found::new();
     for violation in violations {
         let subject = violation.order_id.map(|it| it.to_string()).or(violation.sku.clone());
@@ -120,7 +120,7 @@ fn by_subject(violations: Vec<Violation>) -> Found {
 
 /// Of the subject these laws are broken and no others, and the first of them is told with `words`.
 #[track_caller]
-fn breaks(found: &Found, subject: impl ToString, laws: &[Law], words: &str) {
+pub(super) fn breaks(found: &Found, subject: impl ToString, laws: &[Law], words: &str) {
     let of = found.get(&subject.to_string()).unwrap_or_else(|| panic!("{laws:?} are kept: {found:#?}"));
     let broken: BTreeSet<Law> = of.iter().map(|it| it.law).collect();
     assert_eq!(broken, laws.iter().copied().collect(), "{of:#?}");
@@ -136,7 +136,7 @@ async fn delivered<const N: usize>(suite: &Processes) -> [Uuid; N] {
     ids.expect("orders").try_into().expect("as many as that")
 }
 
-async fn update(suite: &Processes, service: &str, change: &str) {
+pub(super) async fn update(suite: &Processes, service: &str, change: &str) {
     let update = sqlx::AssertSqlSafe(format!("update {change}"));
     let updated = sqlx::query(update).execute(&suite.pools[service]).await.expect("an update");
     assert_eq!(updated.rows_affected(), 1, "{change}");

@@ -86,7 +86,7 @@ fn a_parcel_that_has_left_is_not_paid_back_without_a_person() {
         &wrong,
         left(cancelled()),
         &expect![[r#"
-            cancelled order 7: it is so
+            cancelled, order 7: it is so
               its parcel has left, and the order does not say so: whether 
         "#]],
     );

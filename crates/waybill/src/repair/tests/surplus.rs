@@ -9,7 +9,7 @@ fn of_two_captures_the_one_goes_back_that_payment_does_not_know() {
         &report(&DOUBLE, vec![]),
         account(Status::Delivered, Some((Holds::Money, "pi_own")), &two),
         &expect![[r#"
-            charged-once order 7: it is so | provider order 7: it is so | delivered order 7: it is so
+            charged-once, order 7: it is so | provider, order 7: it is so | delivered, order 7: it is so
               POST http://127.0.0.1:8084/v1/refunds {"amount":"1499","metadata[order_id]":"7","payment_intent":"pi_other"} (Idempotency-Key: waybill-repair-refund-pi_other-1499)
         "#]],
     );
@@ -22,21 +22,21 @@ fn what_is_held_for_nobody_is_let_go_and_what_was_taken_goes_back() {
         &report(&[Law::Known], vec![]),
         account(None, None, &both),
         &expect![[r#"
-        known order 7: it is so
-          POST http://127.0.0.1:8084/v1/payment_intents/pi_held/cancel {} (Idempotency-Key: waybill-repair-cancel-pi_held-1999)
-        known order 7: it is so
-          POST http://127.0.0.1:8084/v1/refunds {"amount":"1999","metadata[order_id]":"7","payment_intent":"pi_taken"} (Idempotency-Key: waybill-repair-refund-pi_taken-1999)
-    "#]],
+            known, order 7: it is so
+              POST http://127.0.0.1:8084/v1/payment_intents/pi_held/cancel {} (Idempotency-Key: waybill-repair-cancel-pi_held-1999)
+            known, order 7: it is so
+              POST http://127.0.0.1:8084/v1/refunds {"amount":"1999","metadata[order_id]":"7","payment_intent":"pi_taken"} (Idempotency-Key: waybill-repair-refund-pi_taken-1999)
+        "#]],
     );
     check(
         &report(&[Law::Cancelled], vec![]),
         account(Status::Cancelled, None, &both),
         &expect![[r#"
-        cancelled order 7: it is so
-          POST http://127.0.0.1:8084/v1/payment_intents/pi_held/cancel {} (Idempotency-Key: waybill-repair-cancel-pi_held-1999)
-        cancelled order 7: it is so
-          POST http://127.0.0.1:8084/v1/refunds {"amount":"1999","metadata[order_id]":"7","payment_intent":"pi_taken"} (Idempotency-Key: waybill-repair-refund-pi_taken-1999)
-    "#]],
+            cancelled, order 7: it is so
+              POST http://127.0.0.1:8084/v1/payment_intents/pi_held/cancel {} (Idempotency-Key: waybill-repair-cancel-pi_held-1999)
+            cancelled, order 7: it is so
+              POST http://127.0.0.1:8084/v1/refunds {"amount":"1999","metadata[order_id]":"7","payment_intent":"pi_taken"} (Idempotency-Key: waybill-repair-refund-pi_taken-1999)
+        "#]],
     );
 }
 
@@ -49,34 +49,34 @@ fn the_intent_that_payment_knows_is_given_back_for_a_cancelled_order_alone() {
         &report(&[Law::Cancelled], vec![]),
         cancelled(Holds::Money),
         &expect![[r#"
-        cancelled order 7: it is so
-          POST http://127.0.0.1:8084/v1/refunds {"amount":"1999","metadata[order_id]":"7","payment_intent":"pi_own"} (Idempotency-Key: waybill-repair-refund-pi_own-1999)
-    "#]],
+            cancelled, order 7: it is so
+              POST http://127.0.0.1:8084/v1/refunds {"amount":"1999","metadata[order_id]":"7","payment_intent":"pi_own"} (Idempotency-Key: waybill-repair-refund-pi_own-1999)
+        "#]],
     );
     check(
         &report(&[Law::Ends], vec![]),
         cancelled(Holds::Money),
         &expect![[r#"
-        ends order 7: it is so
-          POST http://127.0.0.1:8084/v1/refunds {"amount":"1999","metadata[order_id]":"7","payment_intent":"pi_own"} (Idempotency-Key: waybill-repair-refund-pi_own-1999)
-    "#]],
+            ends, order 7: it is so
+              POST http://127.0.0.1:8084/v1/refunds {"amount":"1999","metadata[order_id]":"7","payment_intent":"pi_own"} (Idempotency-Key: waybill-repair-refund-pi_own-1999)
+        "#]],
     );
     check(
         &report(&[Law::Provider], vec![]),
         cancelled(Holds::NoMore),
         &expect![[r#"
-        provider order 7: it is so
-          POST http://127.0.0.1:8084/v1/refunds {"amount":"1999","metadata[order_id]":"7","payment_intent":"pi_own"} (Idempotency-Key: waybill-repair-refund-pi_own-1999)
-    "#]],
+            provider, order 7: it is so
+              POST http://127.0.0.1:8084/v1/refunds {"amount":"1999","metadata[order_id]":"7","payment_intent":"pi_own"} (Idempotency-Key: waybill-repair-refund-pi_own-1999)
+        "#]],
     );
     // Payment may be about to hear of the cancellation.
     check(
         &report(&[Law::ChargedOnce], vec![]),
         cancelled(Holds::Money),
         &expect![[r#"
-        charged-once order 7: it is so
-          no command mends this: no money is left at the provider that
-    "#]],
+            charged-once, order 7: it is so
+              no command mends this: nothing is at the provider that may b
+        "#]],
     );
     for status in [Status::Placed, Status::Confirmed, Status::Shipped, Status::Delivered] {
         for holds in [Holds::Money, Holds::NoMore] {
@@ -95,7 +95,7 @@ fn no_money_moves_while_it_is_not_clear_whose_it_is() {
         &report(&DOUBLE, vec![]),
         account(Status::Cancelled, Some((Holds::Unsure, "")), &one),
         &expect![[r#"
-            charged-once order 7: it is so | provider order 7: it is so | delivered order 7: it is so
+            charged-once, order 7: it is so | provider, order 7: it is so | delivered, order 7: it is so
               payment itself is asking the provider about this order: look
         "#]],
     );
@@ -103,7 +103,7 @@ fn no_money_moves_while_it_is_not_clear_whose_it_is() {
         &report(&[Law::Known], vec![]),
         account(None, Some((Holds::Money, "pi_one")), &one),
         &expect![[r#"
-            known order 7: it is so
+            known, order 7: it is so
               payment knows this order and the order service does not: no 
         "#]],
     );
@@ -112,9 +112,9 @@ fn no_money_moves_while_it_is_not_clear_whose_it_is() {
         &report(&DOUBLE, vec![]),
         gone,
         &expect![[r#"
-        charged-once order 7: it is so | provider order 7: it is so | delivered order 7: it is so
-          which of the intents is the order's own is not known: the on
-    "#]],
+            charged-once, order 7: it is so | provider, order 7: it is so | delivered, order 7: it is so
+              which of the intents is the order's own is not known: the on
+        "#]],
     );
 }
 
