@@ -21,7 +21,7 @@ use crate::{
 ///
 /// Everything runs on a Kafka and a Postgres of its own, beside whatever else runs here. Exit code 1: the books do not
 /// balance afterwards, or orders have not ended. Exit code 4: they do, and the suite did not keep up with a rate that it
-/// was asked for, so that the figures are those of an overload.
+/// was asked for, so that the figures are those of an overload. Exit code 130: interrupted.
 ///
 /// A rate is sustained if nothing fails, what is under way does not grow and is done within a second and a tenth of the
 /// duration after the last order, and p99 stays within `--bound`.
