@@ -1,9 +1,8 @@
 //! What a run has come to.
 
-use audit::number;
 use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 
-use audit::Violation;
+use audit::{Violation, number};
 use serde::Serialize;
 
 use crate::{

@@ -1,12 +1,12 @@
 //! One run: load, faults, rest, audit.
 
-use audit::number;
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, anyhow};
+use audit::number;
 use events::Timestamp;
 use fastrand::Rng;
 use load::{EVERYTHING, Load, Mix, Pace, Target};

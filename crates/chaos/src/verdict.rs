@@ -1,11 +1,11 @@
 //! What a run has come to: rest, the books, the figures, and why it has not passed.
 
-use audit::number;
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
 
+use audit::number;
 use load::{Accepted, Latency, Tally};
 use sqlx::Row;
 use tokio::time::sleep;

@@ -1,7 +1,7 @@
-use audit::number;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
+use audit::number;
 use sqlx::{Connection, Executor, PgConnection, Row};
 use tokio::time::sleep;
 

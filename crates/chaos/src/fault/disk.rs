@@ -1,4 +1,3 @@
-use audit::number;
 use std::{
     fs,
     path::PathBuf,
@@ -6,6 +5,7 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
+use audit::number;
 use tokio::time::sleep;
 
 use crate::{disk::Disk, ground::Disks, suite::Suite};

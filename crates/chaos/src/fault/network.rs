@@ -1,7 +1,7 @@
-use audit::number;
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
+use audit::number;
 use fastrand::Rng;
 use local::Proxy;
 use tokio::time::sleep;

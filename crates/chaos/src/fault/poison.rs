@@ -1,10 +1,10 @@
-use audit::number;
 use std::{
     collections::BTreeSet,
     time::{Duration, Instant},
 };
 
 use anyhow::ensure;
+use audit::number;
 use bus::{Header, Progress, Record, topics};
 use events::Aggregate;
 use nix::sys::signal::Signal;

@@ -1,7 +1,7 @@
-use audit::number;
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
+use audit::number;
 use local::Proxy;
 use nix::sys::signal::Signal;
 use tokio::time::sleep;

@@ -1,7 +1,7 @@
-use audit::number;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
+use audit::number;
 use bus::topics;
 use nix::sys::signal::Signal;
 use tokio::time::sleep;
