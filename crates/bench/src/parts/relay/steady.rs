@@ -168,6 +168,11 @@ async fn check(service: &Service, committed: &Committed, machine: &Machine) -> a
     let name = &service.settings.topic_prefix;
     let published = Published::read(&machine.bus, &service.topic(PUBLISHES)).await?;
     let mut failures = published.failures(name, rows);
+    if !failures.is_empty() {
+        // Lost, or late: the relay has been stopped.
+        let waiting = service.count("select count(*) from engine.outbox").await?;
+        failures.push(format!("{name}: {waiting} rows wait in the outbox"));
+    }
     // The first event was for nothing but to begin. What was refused may have been carried out all the same.
     let accepted = committed.at.len() as i64 + 1;
     if !(accepted..=accepted + committed.refused as i64).contains(&rows) {
