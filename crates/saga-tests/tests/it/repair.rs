@@ -216,7 +216,7 @@ async fn a_row_of_the_read_model_is_written_anew_and_stock_changed_by_hand_is_na
     assert_eq!((sent.0, clean.0), (Some(1), Some(0)), "{}", sent.1);
     assert_eq!(told(&sent.1).0, vec![&json!("refold")]);
     assert!(
-        sent.1["unmended"][0]["wrong"][0].as_str().expect("text").starts_with("stock MUG-01"),
+        sent.1["unmended"][0]["wrong"][0].as_str().expect("text").starts_with("stock, SKU MUG-01"),
         "{}",
         sent.1
     );
