@@ -8,7 +8,7 @@ use std::{
 };
 
 use rdkafka::{
-    ClientConfig, ClientContext,
+    ClientConfig, ClientContext, Message as _,
     error::KafkaError,
     message::{DeliveryResult, OwnedHeaders},
     producer::{BaseProducer, BaseRecord, NoCustomPartitioner, Producer as _, ProducerContext, PurgeConfig},
@@ -150,6 +150,11 @@ impl Batch {
     }
 }
 
+fn guessed() -> DeliveryError {
+    let reason = "the broker has acknowledged a later record, but not this one".into();
+    DeliveryError { reason, refused: false }
+}
+
 #[derive(Default)]
 struct Acknowledgements {
     /// Batches that may not be acknowledged yet.
@@ -190,8 +195,13 @@ impl ClientContext for Acknowledgements {
 impl ProducerContext<NoCustomPartitioner> for Acknowledgements {
     type DeliveryOpaque = Arc<Batch>;
 
+    /// A record without an offset is one that the library infers to be delivered, as a later request of its partition has
+    /// succeeded (`rd_kafka_dr_implicit_ack`): no broker takes a sequence number before it has the one that precedes it. But
+    /// one that has nothing of a producer in a partition yet takes any (Kafka's `ProducerAppendInfo.checkSequence`). A broker
+    /// that is not quite the leader of a new partition may refuse a first request and take the second: the first is lost.
     fn delivery(&self, result: &DeliveryResult<'_>, batch: Arc<Batch>) {
         match result {
+            Ok(record) if record.offset() < 0 => batch.resolve(Err(guessed())),
             Ok(_) => batch.one_done(),
             Err((error, _)) => batch.fail(error),
         }
@@ -200,6 +210,12 @@ impl ProducerContext<NoCustomPartitioner> for Acknowledgements {
 
 #[cfg(test)]
 mod tests {
+    use std::borrow::Cow;
+
+    use rdkafka::{
+        mocking::MockCluster,
+        types::{RDKafkaApiKey, RDKafkaRespErr},
+    };
     use testkit::eventually;
 
     use super::*;
@@ -218,5 +234,34 @@ mod tests {
             _ => Err("it is still there".to_owned()),
         })
         .await;
+    }
+
+    /// Of two requests that are under way together the broker refuses the first, with an error that passes, and takes the
+    /// second. So do real ones, as long as they have nothing of this producer in the partition; a cluster that is not real
+    /// can be made to do so every time.
+    #[tokio::test]
+    async fn a_record_that_was_passed_over_is_not_acknowledged() {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic("events", 1, 1).unwrap();
+        cluster.broker_round_trip_time(1, Duration::from_millis(300)).unwrap();
+        let not_leader = RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION;
+        cluster.request_errors(RDKafkaApiKey::Produce, &[not_leader]);
+        let mut config = super::super::config(&cluster.bootstrap_servers());
+        // A request for each record.
+        config.set("batch.num.messages", "1");
+        let producer = KafkaProducer::new(config).unwrap();
+        let record = |key: &'static str| Record {
+            topic: "events".into(),
+            key: Some(Cow::Borrowed(key.as_bytes())),
+            payload: None,
+            headers: Vec::new(),
+        };
+
+        let [mut first, mut second] = ["first", "second"].map(|it| producer.enqueue([record(it)]).outcome);
+
+        let second = (&mut second).await.unwrap();
+        assert!(second.is_ok(), "{second:?}");
+        let first = (&mut first).await.unwrap();
+        assert_eq!(first.unwrap_err().reason, guessed().reason);
     }
 }
