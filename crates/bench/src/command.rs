@@ -20,10 +20,10 @@ use crate::{
 /// Measure what an order costs and how long it takes, on a suite of its own.
 ///
 /// Everything runs on a Kafka and a Postgres of its own, beside whatever else runs here. Exit code 1: the books do not
-/// balance afterwards, or orders have not ended. Exit code 4: they do, and the suite did not keep up with a rate that it
-/// was asked for, so that the figures are those of an overload. Exit code 130: interrupted.
+/// balance afterwards. Exit code 4: they do, and the suite did not keep up with a rate that it was asked for, so that the
+/// figures are those of an overload. Exit code 130: interrupted.
 ///
-/// A rate is sustained if nothing fails, what is under way does not grow and is done within a second and a tenth of the
+/// A rate is sustained if nothing fails, all orders end as they are to, what is under way does not grow and is done within a second and a tenth of the
 /// duration after the last order, and p99 stays within `--bound`.
 #[derive(clap::Args, Debug)]
 pub struct Bench {
@@ -76,8 +76,10 @@ impl Workload {
 /// Carries it out with the programs in `programs`. An error says that it could not be carried out at all.
 pub async fn run(bench: &Bench, programs: PathBuf, tell: Tell<'_>) -> anyhow::Result<Report> {
     let progress = Progress::new(tell);
-    if let Workload::Growth(it) = &bench.workload {
-        it.check()?;
+    match &bench.workload {
+        Workload::Growth(it) => it.check()?,
+        Workload::Relay(it) => it.check()?,
+        _ => {}
     }
     let counting = matches!(bench.workload, Workload::Idle(_));
     let ground = Arc::new(if counting { Ground::counting().await? } else { Ground::lay().await? });

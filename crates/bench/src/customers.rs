@@ -17,7 +17,7 @@ use uuid::Uuid;
 use crate::{
     arrivals::Arrivals,
     http::{Answer, Connection},
-    orders::Orders,
+    orders::{Order, Orders},
 };
 
 /// Requests in flight at once. Orders that are due beyond them wait as a number.
@@ -27,6 +27,8 @@ const CONNECTIONS: usize = 256;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Placed {
     pub(crate) id: Uuid,
+    /// How it is to end.
+    pub(crate) end: &'static str,
     pub(crate) due: Duration,
     pub(crate) sent: Duration,
     pub(crate) answered: Duration,
@@ -107,19 +109,19 @@ impl Customers {
         self.due.add_permits(CONNECTIONS);
     }
 
-    fn next(&self) -> Option<(u64, Duration, String)> {
+    fn next(&self) -> Option<(u64, Duration, Order)> {
         let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
         let (number, arrivals, orders) = &mut *next;
-        let (at, body) = (arrivals.next()?, orders.next()?);
+        let (at, order) = (arrivals.next()?, orders.next()?);
         *number += 1;
-        Some((*number, at, body))
+        Some((*number, at, order))
     }
 
     async fn order(self: Arc<Self>) -> Tally {
         let (mut connection, mut tally) = (Connection::new(self.to), Tally::default());
         while let Ok(permit) = self.due.acquire().await {
             permit.forget();
-            let Some((number, due, body)) = self.next() else { break };
+            let Some((number, due, Order { body, end })) = self.next() else { break };
             let key = format!("{}-{number}", self.key);
             let sent = self.begun.elapsed();
             let answer = connection.send(Method::POST, "/orders", Some(&key), body).await;
@@ -127,7 +129,7 @@ impl Customers {
             match answer.map_err(|it| it.to_string()).and_then(|it| accepted(&it)) {
                 Ok(id) => {
                     self.counts.placed.fetch_add(1, Ordering::Relaxed);
-                    tally.placed.push(Placed { id, due, sent, answered });
+                    tally.placed.push(Placed { id, end, due, sent, answered });
                 }
                 Err(what) => {
                     self.counts.failed.fetch_add(1, Ordering::Relaxed);

@@ -76,28 +76,32 @@ impl Figures {
         self.0.push(Figure { name: name.into(), value, unit: unit.to_owned() });
     }
 
-    /// The quantiles of a latency, as `<name> p50` and so on; nothing where there was nothing.
+    /// The quantiles of a latency, as `<name> p50` and so on; nothing where there was nothing, and no quantile that fewer
+    /// than one value lies above: that would be the maximum.
     pub fn put_latencies(&mut self, name: &str, of: &Latencies) {
         if of.count() == 0 {
             return;
         }
-        for (quantile, share) in QUANTILES {
+        // A hair more, for the sake of what 1.0 - 0.99 is in binary.
+        let above = |share: f64| of.count() as f64 * (1.0 - share) + 1e-6;
+        for (quantile, share) in QUANTILES.into_iter().filter(|it| it.1 == 1.0 || above(it.1) >= 1.0) {
             self.put(format!("{name} {quantile}"), of.quantile_ms(share), "ms");
         }
     }
 
     /// CPU time of each component, of all together, of all but those who only measure, and of the rest of the machine,
-    /// for each of `count` things called `per`: `cpu order`, `ms/order`.
+    /// for each of `count` things called `per`: `cpu order`, `ms/order`. Of none there is no such figure.
     pub fn put_cpu(&mut self, spent: &Spent, count: f64, per: &str) {
-        let count = if count > 0.0 { count } else { 1.0 };
-        let each = |it: Duration| it.as_secs_f64() * 1_000.0 / count;
-        let unit = format!("ms/{per}");
-        for (component, cpu) in &spent.cpu {
-            self.put(format!("cpu {component}"), each(*cpu), &unit);
-        }
-        self.put("cpu total", each(spent.total()), &unit);
-        if spent.cpu.contains_key(LOAD) {
-            self.put(WITHOUT, each(spent.without(&[LOAD, PROVIDER])), &unit);
+        if count > 0.0 {
+            let each = |it: Duration| it.as_secs_f64() * 1_000.0 / count;
+            let unit = format!("ms/{per}");
+            for (component, cpu) in &spent.cpu {
+                self.put(format!("cpu {component}"), each(*cpu), &unit);
+            }
+            self.put("cpu total", each(spent.total()), &unit);
+            if spent.cpu.contains_key(LOAD) {
+                self.put(WITHOUT, each(spent.without(&[LOAD, PROVIDER])), &unit);
+            }
         }
         let cores = |it: Duration| it.as_secs_f64() / spent.took.as_secs_f64().max(f64::EPSILON);
         self.put("cores busy with it", cores(spent.total()), "");
@@ -166,6 +170,27 @@ mod tests {
             let told = all.quantile_ms(share);
             assert!((told - expected).abs() <= expected / 500.0, "{share}: {told}, not {expected}");
         }
+    }
+
+    #[test]
+    fn a_quantile_needs_something_above_it() {
+        let told = |count: u64| {
+            let (mut all, mut figures) = (Latencies::default(), Figures::default());
+            (1..=count).for_each(|it| all.record(Duration::from_millis(it)));
+            figures.put_latencies("x", &all);
+            figures
+                .0
+                .iter()
+                .map(|it| it.name.trim_start_matches("x ").to_owned())
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
+        assert_eq!(told(0), "");
+        assert_eq!(told(1), "max");
+        assert_eq!(told(99), "p50 p90 max");
+        assert_eq!(told(100), "p50 p90 p99 max");
+        assert_eq!(told(999), "p50 p90 p99 max");
+        assert_eq!(told(1_000), "p50 p90 p99 p99.9 max");
     }
 
     #[test]

@@ -71,7 +71,6 @@ pub(crate) async fn run(asked: &Growth, stage: &Stage<'_>) -> anyhow::Result<Rep
         figures.put("orders at the end", given.accepted as f64, "");
         figures.0.extend(suite.sizes().await?.0);
         report.overloads.extend(observed.overloads(1).into_iter().map(|it| format!("{name}, {it}")));
-        report.failures.extend(observed.losses());
         report.runs.push(Run { name, figures });
     }
     report.picture_cpu("order");

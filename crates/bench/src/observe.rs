@@ -26,7 +26,8 @@ use crate::{
 const SAMPLES: Duration = Duration::from_millis(250);
 /// How many samples there are to one of CPU time, which walks `/proc`.
 const USAGES: usize = 4;
-/// The longest that orders are awaited after the last one was due; those under way then are the books' business.
+/// The longest that orders are awaited after the last one was due: those under way then are an overload, and whether any
+/// is lost the books tell.
 const DRAIN: Duration = Duration::from_secs(300);
 
 /// What a load is of.
@@ -46,6 +47,8 @@ pub(crate) struct Plan {
 /// An accepted order; times are since the start.
 #[derive(Debug, Clone)]
 pub(crate) struct Order {
+    /// How it is to end, by the name of its outcome.
+    pub(crate) end: &'static str,
     pub(crate) due: Duration,
     pub(crate) sent: Duration,
     pub(crate) answered: Duration,
@@ -84,8 +87,6 @@ pub(crate) struct Observed {
     pub(crate) usage: Vec<(Duration, Usage)>,
     /// From when the last order could be due until all had ended; none if some had not.
     pub(crate) drained: Option<Duration>,
-    /// For how long that was watched.
-    pub(crate) waited: Duration,
 }
 
 impl Plan {
@@ -122,9 +123,8 @@ pub(crate) async fn observe(
     };
     progress.end();
     let Samples { samples, usage } = seen.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let waited = begun.elapsed().saturating_sub(plan.lasts());
     let orders = joined(&tally.placed, watcher.end().await?);
-    Ok(Observed { plan, orders, failed: tally.failed, samples, cuts, usage, drained, waited })
+    Ok(Observed { plan, orders, failed: tally.failed, samples, cuts, usage, drained })
 }
 
 /// Places all orders, and waits for their ends where those are of interest: how long that took, if there was one.
@@ -152,8 +152,8 @@ async fn placed(
 fn joined(placed: &[Placed], mut seen: HashMap<Uuid, Seen>) -> Vec<Order> {
     let orders = placed.iter().map(|it| {
         let seen = seen.remove(&it.id).unwrap_or_default();
-        let (due, sent, answered) = (it.due, it.sent, it.answered);
-        Order { due, sent, answered, confirmed: seen.confirmed, ended: seen.ended }
+        let (end, due, sent, answered) = (it.end, it.due, it.sent, it.answered);
+        Order { end, due, sent, answered, confirmed: seen.confirmed, ended: seen.ended }
     });
     orders.collect()
 }

@@ -44,13 +44,13 @@ pub struct Steady {
     #[arg(long)]
     pub find_capacity: bool,
     /// How long each rate is tried in that search.
-    #[arg(long, default_value = "15s", value_parser = time)]
+    #[arg(long, default_value = "15s", value_parser = time, requires = "find_capacity")]
     pub trial: Duration,
     /// Measure these settings in turns and put each beside the first: `usual,batch=100,batch=1`.
-    #[arg(long, value_name = "SETTINGS", value_delimiter = ',')]
+    #[arg(long, value_name = "SETTINGS", value_delimiter = ',', conflicts_with = "with")]
     pub compare: Vec<Variant>,
     /// How many turns each of them has.
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    #[arg(long, default_value_t = 3, requires = "compare", value_parser = clap::value_parser!(u32).range(1..=100))]
     pub rounds: u32,
 }
 

@@ -18,15 +18,24 @@ pub(crate) const PLENTY: usize = 1_000;
 pub(crate) const NONE: usize = 100;
 /// Of a hundred orders.
 const OUT_OF_STOCK: u32 = 20;
-const DECLINED: u32 = 10;
+const DECLINED_BELOW: u32 = OUT_OF_STOCK + 10;
 
 /// The product of a number; those from [`PLENTY`] on are out of stock.
 pub(crate) fn sku(number: usize) -> String {
     format!("BENCH-{number:04}")
 }
 
-/// The bodies of `POST /orders`: 70 % come to be delivered, 20 % are out of stock, 10 % are declined; endless, and the
-/// same of the same seed. Each has one or two lines.
+/// An order to be placed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Order {
+    /// Of `POST /orders`.
+    pub(crate) body: String,
+    /// How it is to end, by the name of its outcome.
+    pub(crate) end: &'static str,
+}
+
+/// Orders: 70 % come to be delivered, 20 % are out of stock, 10 % are declined; endless, and the same of the same seed.
+/// Each has one or two lines.
 pub(crate) struct Orders {
     rng: Rng,
     skus: Skus,
@@ -69,16 +78,20 @@ impl Orders {
 }
 
 impl Iterator for Orders {
-    type Item = String;
+    type Item = Order;
 
-    fn next(&mut self) -> Option<String> {
+    fn next(&mut self) -> Option<Order> {
         let chance = self.rng.u32(0..100);
         let lines = self.lines(chance < OUT_OF_STOCK);
-        let declined = (OUT_OF_STOCK..OUT_OF_STOCK + DECLINED).contains(&chance);
-        let method = if declined { "pm_card_chargeDeclined" } else { "pm_card_visa" };
-        Some(format!(
+        let (method, end) = match chance {
+            ..OUT_OF_STOCK => ("pm_card_visa", "out-of-stock"),
+            OUT_OF_STOCK..DECLINED_BELOW => ("pm_card_chargeDeclined", "payment-declined"),
+            _ => ("pm_card_visa", "delivered"),
+        };
+        let body = format!(
             r#"{{"customer":{{"id":"c-1","name":"Ada Lovelace","email":"ada@example.com"}},"currency":"USD","lines":[{lines}],"ship_to":{{"name":"Ada Lovelace","line1":"12 Analytical St","city":"London","postal_code":"N1","country":"GB"}},"payment_method":"{method}"}}"#
-        ))
+        );
+        Some(Order { body, end })
     }
 }
 
@@ -92,8 +105,8 @@ mod tests {
 
     fn first_lines(skus: Skus) -> BTreeMap<String, usize> {
         let mut counts = BTreeMap::new();
-        for body in Orders::new(skus, 5).take(20_000) {
-            let body: Value = serde_json::from_str(&body).expect("JSON");
+        for order in Orders::new(skus, 5).take(20_000) {
+            let body: Value = serde_json::from_str(&order.body).expect("JSON");
             *counts.entry(body["lines"][0]["sku"].as_str().expect("a product").to_owned()).or_default() += 1;
         }
         counts
@@ -102,13 +115,23 @@ mod tests {
     #[test]
     fn seven_of_ten_can_be_delivered() {
         let (mut empty, mut declined) = (0, 0);
-        for body in Orders::new(Skus::Uniform, 1).take(10_000) {
-            let body: Value = serde_json::from_str(&body).expect("JSON");
+        for order in Orders::new(Skus::Uniform, 1).take(10_000) {
+            let body: Value = serde_json::from_str(&order.body).expect("JSON");
             let lines = body["lines"].as_array().expect("lines");
             let skus: Vec<&str> = lines.iter().filter_map(|it| it["sku"].as_str()).collect();
             assert!(skus.len() == 1 || skus[0] != skus[1], "{body}");
-            empty += usize::from(skus.iter().any(|it| **it >= *sku(PLENTY)));
-            declined += usize::from(body["payment_method"] == "pm_card_chargeDeclined");
+            let [is_empty, is_declined] = [
+                skus.iter().any(|it| **it >= *sku(PLENTY)),
+                body["payment_method"] == "pm_card_chargeDeclined",
+            ];
+            let end = match (is_empty, is_declined) {
+                (true, _) => "out-of-stock",
+                (false, true) => "payment-declined",
+                (false, false) => "delivered",
+            };
+            assert_eq!(order.end, end, "{body}");
+            empty += usize::from(is_empty);
+            declined += usize::from(is_declined);
         }
         assert!((1_850..=2_150).contains(&empty) && (900..=1_100).contains(&declined), "{empty} {declined}");
     }

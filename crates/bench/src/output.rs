@@ -11,11 +11,14 @@ use crate::{
     turns::{self, Ratio},
 };
 
+/// The name of standard output in place of a file's.
+pub const STDOUT: &str = "-";
+
 /// Where a report goes besides standard output.
 #[derive(clap::Args, Debug, Clone, Default)]
 pub struct Files {
-    /// Where to write the report as JSON.
-    #[arg(long, value_name = "FILE")]
+    /// Where to write the report as JSON; without a file to standard output, and nothing else there.
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = STDOUT)]
     pub json: Option<PathBuf>,
     /// Where to write the report as a page for a browser.
     #[arg(long, value_name = "FILE")]
@@ -76,7 +79,7 @@ pub struct Report {
     pub warnings: Vec<String>,
     /// Rates that the suite did not keep up with: its figures are those of an overload.
     pub overloads: Vec<String>,
-    /// Why its figures are not to be used: books that do not balance, orders that never ended.
+    /// Why its figures are not to be used: books that do not balance.
     pub failures: Vec<String>,
     #[serde(skip)]
     pub pictures: Vec<Picture>,

@@ -8,11 +8,16 @@ use crate::{
 };
 
 /// What a backlog may grow by in the course of a phase, as a share of the orders due meanwhile: more is a trend.
-const GROWTH: f64 = 0.02;
+const GROWTH: f64 = 0.005;
 /// And beyond that: chance, and what is under way for a tenth of a second.
 const CHANCE: f64 = 10.0;
 /// How long what is under way may take after the last order was due, beside a tenth of the phase.
 const DRAIN: Duration = Duration::from_secs(1);
+
+/// What a backlog may grow by in so many seconds.
+fn allowed(rate: f64, seconds: f64) -> f64 {
+    CHANCE + rate * (0.1 + GROWTH * seconds)
+}
 
 impl Observed {
     fn within(&self, phase: usize) -> std::ops::Range<Duration> {
@@ -49,6 +54,20 @@ impl Observed {
         kinds
     }
 
+    /// How many orders that were due in a phase have ended otherwise than they were to, by how they were to and how they did.
+    fn otherwise(&self, phase: usize) -> BTreeMap<String, usize> {
+        let mut kinds = BTreeMap::new();
+        for it in self.due_in(phase) {
+            match &it.ended {
+                Some((_, outcome)) if outcome.name() != it.end => {
+                    *kinds.entry(format!("{}, not {}", outcome.name(), it.end)).or_default() += 1;
+                }
+                _ => {}
+            }
+        }
+        kinds
+    }
+
     /// The mean backlog over a part of a phase, 0 to 1.
     pub(crate) fn backlog(&self, phase: usize, from: f64, to: f64) -> f64 {
         let within = self.within(phase);
@@ -80,10 +99,23 @@ impl Observed {
         if unended > 0 {
             reasons.push(format!("{unended} orders have not ended"));
         }
-        let third = asked.lasts.as_secs_f64() / 3.0;
+        let otherwise = self.otherwise(phase);
+        if !otherwise.is_empty() {
+            reasons.push(format!("orders ended otherwise than they were to: {otherwise:?}"));
+        }
+        let accepted = self.due_in(phase).count();
+        if accepted == 0 {
+            reasons.push("no order was accepted".to_owned());
+        }
+        let seconds = asked.lasts.as_secs_f64();
+        // Of orders that are not followed the first event is all that is published.
+        let published = self.cuts[phase + 1].messages.saturating_sub(self.cuts[phase].messages);
+        let late = accepted as f64 - published as f64;
+        if !self.plan.to_the_end && late > allowed(asked.rate, seconds) {
+            reasons.push(format!("the outbox grew by {late:.0} events"));
+        }
         let growth = self.backlog(phase, 2.0 / 3.0, 1.0) - self.backlog(phase, 0.0, 1.0 / 3.0);
-        let allowed = CHANCE + asked.rate * (0.1 + GROWTH * 2.0 * third);
-        if growth > allowed {
+        if growth > allowed(asked.rate, seconds / 1.5) {
             reasons.push(format!("the backlog grew by {growth:.0} orders"));
         }
         let (name, bound) = (self.promised(), self.plan.bound.as_secs_f64() * 1_000.0);
@@ -112,23 +144,13 @@ impl Observed {
         .collect()
     }
 
-    /// Why the figures of all phases are not those of all orders.
-    pub(crate) fn losses(&self) -> Vec<String> {
-        let lost: usize = (0..self.plan.phases.len()).map(|it| self.unended(it)).sum();
-        let waited = self.waited.as_secs();
-        let told = || {
-            format!(
-                "{lost} accepted orders have not ended {waited} s after the last was due: no latency has them"
-            )
-        };
-        (lost > 0).then(told).into_iter().collect()
-    }
-
     /// Everything that is told of a phase.
     pub(crate) fn figures(&self, phase: usize) -> Figures {
         let (asked, mut figures) = (&self.plan.phases[phase], Figures::default());
         let seconds = asked.lasts.as_secs_f64();
         let (placed, done) = (self.due_in(phase).count(), self.done_in(phase));
+        figures.put("lasted", seconds, "s");
+        figures.put("orders accepted", placed as f64, "");
         figures.put("rate asked for", asked.rate, "/s");
         figures.put("rate accepted", placed as f64 / seconds, "/s");
         figures.put("rate done", done as f64 / seconds, "/s");
@@ -136,20 +158,34 @@ impl Observed {
         let errors = self.failed_in(phase);
         figures.put("errors", errors.values().sum::<usize>() as f64, "");
         errors.into_iter().for_each(|(what, count)| figures.put(format!("error {what}"), count as f64, ""));
-        figures.put("never ended", self.unended(phase) as f64, "");
+        figures.put("not ended", self.unended(phase) as f64, "");
         figures.put("under way", self.backlog(phase, 0.0, 1.0), "");
         for (name, latencies) in self.latencies(phase) {
             figures.put_latencies(&name, &latencies);
         }
+        for (outcome, count) in self.outcomes(phase) {
+            figures.put(format!("orders {outcome}"), count as f64, "");
+        }
         let (from, to) = (&self.cuts[phase], &self.cuts[phase + 1]);
         figures.put_cpu(&to.usage.since(&from.usage), done as f64, "order");
-        let each = |from: u64, to: u64| to.saturating_sub(from) as f64 / done.max(1) as f64;
-        figures.put("messages", each(from.messages, to.messages), "/order");
-        figures.put("WAL", each(from.wal, to.wal), "B/order");
+        // Of a phase in which none is done (a consumer is away) there is nothing of each.
+        if done > 0 {
+            let each = |from: u64, to: u64| to.saturating_sub(from) as f64 / done as f64;
+            figures.put("messages", each(from.messages, to.messages), "/order");
+            figures.put("WAL", each(from.wal, to.wal), "B/order");
+        }
         if let Some(drained) = self.drained.filter(|_| phase + 1 == self.plan.phases.len()) {
             figures.put("drained after", drained.as_secs_f64(), "s");
         }
         figures
+    }
+
+    /// How many orders that were due in a phase have ended in which way.
+    fn outcomes(&self, phase: usize) -> BTreeMap<&str, usize> {
+        let mut counts = BTreeMap::new();
+        let ended = self.due_in(phase).filter_map(|it| it.ended.as_ref());
+        ended.for_each(|(_, outcome)| *counts.entry(outcome.name()).or_default() += 1);
+        counts
     }
 
     /// All latencies of the orders that were due in a phase, from when they were due, by name.

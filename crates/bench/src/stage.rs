@@ -62,7 +62,7 @@ impl Stage<'_> {
         Ok(failures)
     }
 
-    /// All that has gone wrong with one load on one suite, which is gone then.
+    /// What the books of a suite say that had one load and is gone then.
     pub(crate) async fn done(
         &self,
         suite: Suite,
@@ -72,7 +72,6 @@ impl Stage<'_> {
         let mut given = Given::default();
         given.add(observed);
         report.failures = self.audited(suite, given).await?;
-        report.failures.extend(observed.losses());
         Ok(())
     }
 }
@@ -90,11 +89,15 @@ impl Load {
             .asked("with", &self.with.name)
     }
 
-    /// Orders of this load, to their end, over these phases after the warm-up.
+    /// Orders of this load, to their end, over these phases, after a warm-up at the rate of the first.
     pub(crate) fn plan(&self, phases: impl IntoIterator<Item = Phase>) -> Plan {
         let warm_up = Phase { name: "warm-up".to_owned(), lasts: self.warm_up, rate: self.rate };
+        let mut phases: Vec<Phase> = [warm_up].into_iter().chain(phases).collect();
+        if let [warm_up, first, ..] = &mut phases[..] {
+            warm_up.rate = first.rate;
+        }
         Plan {
-            phases: [warm_up].into_iter().chain(phases).collect(),
+            phases,
             spacing: self.arrivals,
             skus: self.skus,
             seed: self.seed,

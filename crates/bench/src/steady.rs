@@ -104,8 +104,7 @@ impl Bench<'_> {
         let mut figures = observed.figures(1);
         figures.put_memory(loaded.suite.components())?;
         self.call_others_back(&loaded.suite).await?;
-        let mut failures = self.stage.audited(loaded.suite, loaded.given).await?;
-        failures.extend(observed.losses());
+        let failures = self.stage.audited(loaded.suite, loaded.given).await?;
         Ok(Measured { overloads: observed.overloads(1), observed, figures, trials, failures })
     }
 
@@ -126,6 +125,8 @@ impl Bench<'_> {
             if observed.sustained(1).is_ok() {
                 break;
             }
+            let name = format!("measured at {:.0}/s", observed.plan.phases[1].rate);
+            trials.push(Run { name, figures: observed.figures(1) });
             self.let_others_catch_up(loaded).await?;
             observed = self.observe(loaded, self.bounded(rate, self.asked.duration, MEASUREMENT)).await?;
         }
@@ -146,7 +147,6 @@ impl Bench<'_> {
 
     fn plan(&self, rate: f64, lasts: Duration) -> Plan {
         let mut plan = self.asked.load.plan([Phase { name: "measured".to_owned(), lasts, rate }]);
-        plan.phases[0].rate = rate;
         (plan.skus, plan.to_the_end) = (self.skus(), self.kind != Kind::Ingest);
         plan
     }

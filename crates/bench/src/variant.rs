@@ -23,17 +23,19 @@ impl Default for Variant {
 
 impl Variant {
     fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
+        let number = |most: usize| {
+            let number = value.parse().ok().filter(|it| (1..=most).contains(it));
+            number.ok_or_else(|| format!("expected 1 to {most} for {name}, not `{value}`"))
+        };
         let variable = match name {
-            "batch" => "BATCH_SIZE",
-            "workers" => "WORKERS",
+            "batch" => number(10_000).map(|_| "BATCH_SIZE")?,
+            "workers" => number(64).map(|_| "WORKERS")?,
             "partitions" => {
-                let partitions = value.parse().ok().filter(|it| (1..=100).contains(it));
-                self.partitions = Some(partitions.ok_or("expected 1 to 100 partitions")?);
+                self.partitions = Some(number(100)? as i32);
                 return Ok(());
             }
             "processes" => {
-                let processes = value.parse().ok().filter(|it| (1..=8).contains(it));
-                self.processes = processes.ok_or("expected 1 to 8 processes")?;
+                self.processes = number(8)?;
                 return Ok(());
             }
             other if !other.is_empty() && other.chars().all(|it| it.is_ascii_uppercase() || it == '_') => {
@@ -73,7 +75,8 @@ mod tests {
         let env = [("BATCH_SIZE", "1"), ("OUTBOX_LIMIT", "7")].map(|it| (it.0.to_owned(), it.1.to_owned()));
         assert_eq!((variant.partitions, variant.processes, variant.env), (Some(3), 2, env.to_vec()));
         assert_eq!("usual".parse(), Ok(Variant::default()));
-        for wrong in ["batch", "", "lot=1", "partitions=0", "processes=0", "batch=1+"] {
+        for wrong in ["batch", "", "lot=1", "partitions=0", "processes=0", "batch=1+", "batch=0", "workers=x"]
+        {
             assert!(wrong.parse::<Variant>().is_err(), "{wrong}");
         }
     }

@@ -8,7 +8,7 @@ use bench::output::Report;
 
 use crate::{
     exit::{Interrupted, Overloaded},
-    output::{Steps, say, table, writable, write},
+    output::{Steps, is_stdout, say, table, writable, write},
     signals::Stops,
 };
 
@@ -17,14 +17,16 @@ pub(crate) async fn run(bench: Bench) -> anyhow::Result<()> {
     writable(files.json.as_deref(), files.html.as_deref())?;
     let program = env::current_exe().context("finding this program")?;
     let programs = program.parent().context("this program has no directory")?.to_owned();
-    let (mut stops, steps) = (Stops::new()?, Steps::begin());
+    let (mut stops, steps) = (Stops::new()?, Steps::beside(files.json.as_deref()));
     let tell = |line: &str| steps.done("", line);
     let report = tokio::select! {
         report = bench::run(&bench, programs, &tell) => report?,
         // The servers and programs have ended with the bench, which is dropped by now.
         () = stops.next() => return Err(Interrupted.into()),
     };
-    tell_of(&report);
+    if !files.json.as_deref().is_some_and(is_stdout) {
+        tell_of(&report);
+    }
     write(files.json.as_deref(), || Ok(serde_json::to_string_pretty(&report)?))?;
     write(files.html.as_deref(), || Ok(report.page()))?;
     if !report.passed() {

@@ -54,12 +54,19 @@ pub(crate) fn writable(json: Option<&Path>, html: Option<&Path>) -> Result<(), M
         let text = "--json and --html need a file each, and the second report would overwrite the first";
         return Err(Misused(format!("{text}: {}", html.display())));
     }
-    for file in [json, html].into_iter().flatten() {
-        // A report that is there stays until there is another.
+    for file in [json, html].into_iter().flatten().filter(|it| !is_stdout(it)) {
+        // A report that is there stays until there is another, and where none is, none is left if there is none to come.
+        let is_there = file.exists();
         let opened = fs::OpenOptions::new().create(true).append(true).open(file);
-        opened.map_err(|error| Misused(format!("writing {}: {error}", file.display())))?;
+        let removed = opened.and_then(|_| if is_there { Ok(()) } else { fs::remove_file(file) });
+        removed.map_err(|error| Misused(format!("writing {}: {error}", file.display())))?;
     }
     Ok(())
+}
+
+/// `-`, as a report's file.
+pub(crate) fn is_stdout(file: &Path) -> bool {
+    file.as_os_str() == bench::output::STDOUT
 }
 
 /// Where a file is, or will be, however it is spelt; `None` where none can be.
@@ -76,23 +83,37 @@ pub(crate) fn write(
     content: impl FnOnce() -> anyhow::Result<String>,
 ) -> anyhow::Result<()> {
     let Some(file) = file else { return Ok(()) };
+    if is_stdout(file) {
+        say!("{}", content()?);
+        return Ok(());
+    }
     fs::write(file, content()?).with_context(|| format!("writing {}", file.display()))
 }
 
 /// Lines about what has been done so far, each with the time since the beginning.
-pub(crate) struct Steps(Instant);
+pub(crate) struct Steps {
+    begun: Instant,
+    /// On standard error: a report goes to standard output.
+    aside: bool,
+}
 
 impl Steps {
     pub(crate) fn begin() -> Self {
-        Self(Instant::now())
+        Self { begun: Instant::now(), aside: false }
+    }
+
+    /// On standard error, if standard output is where a report goes.
+    pub(crate) fn beside(report: Option<&Path>) -> Self {
+        Self { aside: report.is_some_and(is_stdout), ..Self::begin() }
     }
 
     pub(crate) fn done(&self, name: &str, what: impl std::fmt::Display) {
-        say!("{:>6.1} s  {name:<10} {what}", self.seconds());
+        let line = format!("{:>6.1} s  {name:<10} {what}", self.seconds());
+        if self.aside { eprintln!("{line}") } else { say!("{line}") }
     }
 
     pub(crate) fn seconds(&self) -> f64 {
-        self.0.elapsed().as_secs_f64()
+        self.begun.elapsed().as_secs_f64()
     }
 }
 

@@ -21,7 +21,8 @@ use crate::{
 /// Each part beside the least that does the same work, by turns in one run.
 ///
 /// The relay beside a producer that has its records in memory; the consumer beside the same rows written without a log;
-/// POST requests through the engine beside a plain handler with a transaction each.
+/// POST requests through the engine beside a plain handler with a transaction each, from so many clients that each wait
+/// for their answer.
 #[derive(clap::Args, Debug)]
 pub struct Ceilings {
     /// Times that each has its turn, after one to warm up.
@@ -63,8 +64,8 @@ pub(crate) async fn run(
     let mut turns = Turns::of(PARTS.as_flattened().iter().copied());
     for round in 0..=asked.rounds {
         let told = if round == 0 { "to warm up".to_owned() } else { format!("turn {round}") };
-        // A part and its ceiling stay side by side.
-        for (index, part) in PARTS.as_flattened().iter().enumerate() {
+        for index in order(round) {
+            let part = PARTS.as_flattened()[index];
             progress.tell(&format!("{part}, {told}"));
             let (figures, failures) = asked.turn(&machine, part, round).await?;
             report.failures.extend(failures.into_iter().map(|it| format!("{part}: {it}")));
@@ -79,6 +80,12 @@ pub(crate) async fn run(
     report.runs = turns.medians();
     report.picture_cpu("1000");
     Ok(report)
+}
+
+/// A part and its ceiling stay side by side, and in every other round the ceiling is first.
+fn order(round: u32) -> impl Iterator<Item = usize> {
+    (0..PARTS.len())
+        .flat_map(move |it| if round.is_multiple_of(2) { [2 * it, 2 * it + 1] } else { [2 * it + 1, 2 * it] })
 }
 
 impl Ceilings {

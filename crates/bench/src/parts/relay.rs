@@ -6,6 +6,8 @@ mod steady;
 
 use std::sync::Arc;
 
+use anyhow::ensure;
+
 pub(super) use self::drain::{Drain, Way};
 use self::steady::Steady;
 use super::{
@@ -37,7 +39,7 @@ pub struct Relay {
     #[arg(long, default_value_t = 1_000_000, value_parser = rows)]
     rows: u32,
     /// Events a second, one after the other.
-    #[arg(long, value_delimiter = ',', default_value = "1000,5000,10000")]
+    #[arg(long, value_delimiter = ',', default_value = "1000,5000,10000", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     rates: Vec<u32>,
     /// How long each rate is held, in seconds.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
@@ -47,7 +49,7 @@ pub struct Relay {
     #[arg(long, value_delimiter = ',', value_enum, num_args = 0.., default_missing_value = "ours,await-each,row-by-row")]
     compare: Vec<Way>,
     /// How many turns each of them has.
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    #[arg(long, default_value_t = 3, requires = "compare", value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: u32,
     #[command(flatten)]
     pub(crate) files: Files,
@@ -60,6 +62,18 @@ fn rows(given: &str) -> Result<u32, String> {
     match given.parse() {
         Ok(rows @ (0 | FEWEST..)) => Ok(rows),
         _ => Err(format!("expected 0, or {FEWEST} and more")),
+    }
+}
+
+impl Relay {
+    /// What cannot be measured is told before servers are started for it.
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
+        let is_possible = self.compare.is_empty() || self.rows > 0;
+        ensure!(
+            is_possible,
+            "relays are compared by how they empty outboxes: --rows is to be {FEWEST} or more"
+        );
+        Ok(())
     }
 }
 
@@ -88,12 +102,13 @@ pub(crate) async fn run(
         report.runs.push(Run { name: "drain".into(), figures });
         report.failures.extend(failures);
     }
-    for rate in &asked.rates {
+    for (turn, rate) in asked.rates.iter().enumerate() {
         progress.tell(&format!("{rate} events a second for {} s", asked.seconds));
         let steady = Steady { rate: *rate, seconds: asked.seconds };
-        let (figures, failures) = steady.run(&machine).await?;
-        report.runs.push(Run { name: format!("{rate}/s"), figures });
-        report.failures.extend(failures);
+        let held = steady.run(&machine, &format!("steady_{turn}_{rate}")).await?;
+        report.runs.push(Run { name: format!("{rate}/s"), figures: held.figures });
+        report.failures.extend(held.failures);
+        report.overloads.extend(held.overload.map(|it| format!("{rate}/s is not sustained: {it}")));
     }
     report.picture_cpu("1000");
     Ok(report)

@@ -28,6 +28,10 @@ use crate::{
 
 /// How long the last events are waited for.
 const LAST: Duration = Duration::from_secs(60);
+/// What is placed before anything is measured: the first events of a producer, and of a topic, are late.
+const WARM_UP_SECS: u32 = 2;
+/// How long the last events may take if the rate is to count as sustained, beside a tenth of the time.
+const DRAIN: Duration = Duration::from_secs(1);
 
 /// An event: the number of its counter, and its sequence.
 type Event = (u64, i64);
@@ -54,23 +58,37 @@ pub(super) struct Steady {
     pub(super) seconds: u32,
 }
 
+/// What has come of it.
+pub(super) struct Held {
+    pub(super) figures: Figures,
+    /// Why the books are not in order.
+    pub(super) failures: Vec<String>,
+    /// Why it was more than the relay keeps up with.
+    pub(super) overload: Option<String>,
+}
+
 impl Steady {
-    pub(super) async fn run(&self, machine: &Machine) -> anyhow::Result<(Figures, Vec<String>)> {
-        let service = machine.service(&format!("steady_{}", self.rate)).await?;
+    pub(super) async fn run(&self, machine: &Machine, name: &str) -> anyhow::Result<Held> {
+        let service = machine.service(name).await?;
         let engine = service.run(|_| true);
         let mut reader = machine.bus.consumer("bench-reader", &[service.topic(PUBLISHES)], None)?;
-        warm_up(&engine, &mut reader).await?;
-        let before = machine.components.usage()?;
+        first(&engine, &mut reader).await?;
         let committed: Arc<Mutex<Committed>> = Arc::default();
-        let mut placing = Box::pin(self.place(&engine, committed.clone()));
+        let mut placing = Box::pin(async {
+            self.place(&engine, WARM_UP_SECS, committed.clone()).await?;
+            let (from, before) = (Instant::now(), machine.components.usage()?);
+            self.place(&engine, self.seconds, committed.clone()).await?;
+            anyhow::Ok((from, before))
+        });
         let mut seen: HashMap<Event, Seen> = HashMap::new();
-        let wanted = loop {
+        let (from, before) = loop {
             tokio::select! {
                 placed = &mut placing => break placed?,
                 records = reader.poll(1_000, Duration::ZERO) => note(&mut seen, &records?)?,
             }
         };
         drop(placing);
+        let wanted = committed.lock().unwrap_or_else(PoisonError::into_inner).at.len();
         let spent = machine.components.usage()?.since(&before);
         let last = Instant::now();
         while seen.len() < wanted && last.elapsed() < LAST {
@@ -86,24 +104,40 @@ impl Steady {
         if seen.len() < wanted {
             failures.push(format!("{}/s: {} events of {wanted} were read", self.rate, seen.len()));
         }
-        let mut figures = told(&committed, &seen);
-        figures.put("rate", wanted as f64 / spent.took.as_secs_f64(), "/s");
+        let mut figures = told(&committed, &seen, from);
+        let measured = committed.at.values().filter(|it| it.0 >= from).count() as f64;
+        figures.put("rate", measured / spent.took.as_secs_f64(), "/s");
         figures.put("refused", committed.refused as f64, "");
         figures.put("drain after the last", drained.as_secs_f64() * 1e3, "ms");
-        figures.put_cpu(&spent, wanted as f64 / 1e3, "1000");
-        Ok((figures, failures))
+        figures.put_cpu(&spent, measured / 1e3, "1000");
+        Ok(Held { figures, failures, overload: self.overload(committed.refused, drained) })
     }
 
-    /// Submits commands when they are due, however long others take, and waits for all; returns how many were accepted.
-    async fn place(&self, engine: &Running, committed: Arc<Mutex<Committed>>) -> anyhow::Result<usize> {
-        let total = u64::from(self.rate) * u64::from(self.seconds);
+    fn overload(&self, refused: u64, drained: Duration) -> Option<String> {
+        let most = DRAIN + Duration::from_secs(self.seconds.into()) / 10;
+        match () {
+            () if refused > 0 => Some(format!("{refused} commands were refused")),
+            () if drained > most => Some(format!("it took {drained:.1?} to drain")),
+            () => None,
+        }
+    }
+
+    /// Submits commands when they are due, however long others take, and waits for all.
+    async fn place(
+        &self,
+        engine: &Running,
+        seconds: u32,
+        committed: Arc<Mutex<Committed>>,
+    ) -> anyhow::Result<()> {
+        let total = u64::from(self.rate) * u64::from(seconds);
         let begun = Instant::now();
         let mut ticks = interval(Duration::from_millis(1));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let (mut sent, mut under_way) = (0, JoinSet::new());
         while sent < total {
             ticks.tick().await;
-            let due = (begun.elapsed().as_secs_f64() * f64::from(self.rate)) as u64;
+            // The first one at once.
+            let due = (begun.elapsed().as_secs_f64() * f64::from(self.rate)) as u64 + 1;
             for number in sent..due.min(total) {
                 let at = begun + Duration::from_secs_f64(number as f64 / f64::from(self.rate));
                 under_way.spawn(submit(engine.commands.clone(), number % KEYS, at, committed.clone()));
@@ -112,7 +146,7 @@ impl Steady {
             while under_way.try_join_next().transpose()?.is_some() {}
         }
         while under_way.join_next().await.transpose()?.is_some() {}
-        Ok(committed.lock().unwrap_or_else(PoisonError::into_inner).at.len())
+        Ok(())
     }
 }
 
@@ -138,7 +172,7 @@ pub(crate) fn cause() -> Cause {
 }
 
 /// One event through all of it, so that everybody is connected and has partitions.
-async fn warm_up(engine: &Running, reader: &mut bus::Consumer) -> anyhow::Result<()> {
+async fn first(engine: &Running, reader: &mut bus::Consumer) -> anyhow::Result<()> {
     let answer = engine.commands.submit(Raise::of("first".into()), cause(), None).await;
     ensure!(answer.is_ok(), "the engine does not answer: {answer:?}");
     let first = timeout(LAST, reader.poll(1, Duration::ZERO)).await.context("the relay publishes nothing")?;
@@ -181,9 +215,10 @@ async fn check(service: &Service, committed: &Committed, machine: &Machine) -> a
     Ok(failures)
 }
 
-fn told(committed: &Committed, seen: &HashMap<Event, Seen>) -> Figures {
+/// The latencies of the events that were due from a moment on.
+fn told(committed: &Committed, seen: &HashMap<Event, Seen>, from: Instant) -> Figures {
     let [mut all, mut at_most, mut at_least, mut answered] = std::array::from_fn(|_| Latencies::default());
-    for (event, (due, answer)) in &committed.at {
+    for (event, (due, answer)) in committed.at.iter().filter(|it| it.1.0 >= from) {
         answered.record(answer.saturating_duration_since(*due));
         let Some(Seen { at, decided }) = seen.get(event) else { continue };
         all.record(at.saturating_duration_since(*due));
@@ -208,12 +243,23 @@ mod tests {
     fn the_way_from_commit_to_reader_lies_between_two_that_are_known() {
         let (due, ms) = (Instant::now(), Duration::from_millis);
         for (answered, least) in [(6, 1.0), (8, 0.0)] {
-            let at = [((1, 1), (due, due + ms(answered)))].into();
-            let seen = [((1, 1), Seen { at: due + ms(7), decided: ms(5) })].into();
-            let figures = told(&Committed { at, refused: 0 }, &seen);
-            let p50 = |name: &str| (figures.get(&format!("{name} p50")).expect(name) * 10.0).round() / 10.0;
-            assert_eq!((p50("due to reader"), p50("decided to reader")), (7.0, 5.0));
-            assert_eq!((p50("answered to reader"), p50("due to answered")), (least, answered as f64));
+            // Of an event of the warm-up nothing is told.
+            let early = (due - ms(1), due + ms(100));
+            let at = [((1, 1), (due, due + ms(answered))), ((2, 1), early)].into();
+            let seen = [(1, 7), (2, 200)].map(|it| ((it.0, 1), Seen { at: due + ms(it.1), decided: ms(5) }));
+            let figures = told(&Committed { at, refused: 0 }, &seen.into(), due);
+            let max = |name: &str| (figures.get(&format!("{name} max")).expect(name) * 10.0).round() / 10.0;
+            assert_eq!((max("due to reader"), max("decided to reader")), (7.0, 5.0));
+            assert_eq!((max("answered to reader"), max("due to answered")), (least, answered as f64));
         }
+    }
+
+    #[test]
+    fn a_rate_is_sustained_if_nothing_is_refused_and_the_last_come_soon() {
+        let steady = Steady { rate: 100, seconds: 20 };
+        let overload = |refused, millis| steady.overload(refused, Duration::from_millis(millis));
+        assert_eq!(overload(0, 3_000), None);
+        assert_eq!(overload(0, 3_100).as_deref(), Some("it took 3.1s to drain"));
+        assert_eq!(overload(2, 0).as_deref(), Some("2 commands were refused"));
     }
 }
