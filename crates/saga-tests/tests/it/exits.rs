@@ -11,11 +11,12 @@ use crate::{
 
 #[tokio::test]
 async fn an_order_whose_time_runs_out_while_the_provider_is_unsure_gets_its_late_money_back() {
-    let flags = vec![("order", "--confirm-within-secs", "2")];
+    let flags = vec![("order", "--confirm-within-secs", "4")];
     let suite = Suite::start_with(Options { flags, ..Default::default() }).await;
     suite.stock("MUG-01", 1999, 10).await;
 
-    // The provider does the work and stays silent; the client waits for five seconds.
+    // The provider does the work and stays silent; the client waits for five seconds. Time runs out before that, and
+    // after the provider was asked, also where it takes seconds until it is.
     let id = suite.place(&an_order("MUG-01", 1, "pm_card_timeoutAfterWork")).await;
     let order = suite.reaches(&id, "cancelled").await;
     assert_eq!(order["cancel_reason"], "timed-out");

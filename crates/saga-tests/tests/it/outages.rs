@@ -117,8 +117,9 @@ async fn orders_are_accepted_without_the_broker_and_complete_afterwards() {
     assert!(tally.failed.is_empty(), "{:?}", tally.failed);
     assert!(waiting >= meanwhile as i64, "{meanwhile} accepted, and {waiting} in the outbox");
     assert!(meanwhile > 0, "orders are accepted without the broker");
-    // What the clients have gone through meanwhile must not have to be gone through again.
-    assert!(ended - serves < outage + PATIENCE, "catching up takes {:.1?}", ended - serves);
+    // What the clients have gone through meanwhile must not have to be gone through again: a client that has lost its
+    // broker for good stood for more than two minutes.
+    assert!(ended - serves < outage + 2 * PATIENCE, "catching up takes {:.1?}", ended - serves);
     suite.finish().await;
     kafka.stop().await.expect("the broker stops");
 }
