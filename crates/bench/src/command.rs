@@ -23,8 +23,8 @@ use crate::{
 /// balance afterwards. Exit code 4: they do, and the suite did not keep up with a rate that it was asked for, so that the
 /// figures are those of an overload. Exit code 130: interrupted.
 ///
-/// A rate is sustained if nothing fails, all orders end as they are to, what is under way does not grow and is done within a second and a tenth of the
-/// duration after the last order, and p99 stays within `--bound`.
+/// A rate is sustained if nothing fails, all orders end as they are to, what is under way does not grow and is done
+/// within a second and a tenth of the duration after the last order, and p99 stays within `--bound`.
 #[derive(clap::Args, Debug)]
 pub struct Bench {
     #[command(subcommand)]

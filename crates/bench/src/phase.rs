@@ -11,8 +11,11 @@ use crate::{
 const GROWTH: f64 = 0.005;
 /// And beyond that: chance, and what is under way for a tenth of a second.
 const CHANCE: f64 = 10.0;
-/// How long what is under way may take after the last order was due, beside a tenth of the phase.
-const DRAIN: Duration = Duration::from_secs(1);
+
+/// How long what is under way may take after the last order, or event, of so much time was due.
+pub(crate) fn longest_drain(lasts: Duration) -> Duration {
+    Duration::from_secs(1) + lasts / 10
+}
 
 /// What a backlog may grow by in so many seconds.
 fn allowed(rate: f64, seconds: f64) -> f64 {
@@ -124,7 +127,7 @@ impl Observed {
         if p99 > bound {
             reasons.push(format!("{name} p99 is {p99:.0} ms, more than {bound:.0} ms"));
         }
-        let (most, is_last) = (DRAIN + asked.lasts / 10, phase + 1 == self.plan.phases.len());
+        let (most, is_last) = (longest_drain(asked.lasts), phase + 1 == self.plan.phases.len());
         match self.drained {
             _ if !is_last => {}
             Some(took) if took <= most => {}

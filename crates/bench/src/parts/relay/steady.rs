@@ -24,14 +24,13 @@ use crate::{
         machine::{Machine, Running, Service},
         published::Published,
     },
+    phase::longest_drain,
 };
 
 /// How long the last events are waited for.
 const LAST: Duration = Duration::from_secs(60);
 /// What is placed before anything is measured: the first events of a producer, and of a topic, are late.
 const WARM_UP_SECS: u32 = 2;
-/// How long the last events may take if the rate is to count as sustained, beside a tenth of the time.
-const DRAIN: Duration = Duration::from_secs(1);
 
 /// An event: the number of its counter, and its sequence.
 type Event = (u64, i64);
@@ -114,7 +113,7 @@ impl Steady {
     }
 
     fn overload(&self, refused: u64, drained: Duration) -> Option<String> {
-        let most = DRAIN + Duration::from_secs(self.seconds.into()) / 10;
+        let most = longest_drain(Duration::from_secs(self.seconds.into()));
         match () {
             () if refused > 0 => Some(format!("{refused} commands were refused")),
             () if drained > most => Some(format!("it took {drained:.1?} to drain")),
