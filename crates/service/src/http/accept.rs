@@ -9,15 +9,18 @@ use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use socket2::{SockFilter, SockRef};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::Readiness;
 
 /// For the requests in flight when the stop begins; whoever is still sending its headers then is cut off.
 const STOP: Duration = Duration::from_secs(5);
+/// For the handshakes that have begun when the stop does: a round trip.
+const HANDSHAKE: Duration = Duration::from_millis(100);
 /// How long a connection that was taken and has brought no request yet is waited for in the stop: whoever has just
 /// connected is about to ask, and does not expect to have to ask again.
 const FIRST_REQUEST: Duration = Duration::from_secs(1);
@@ -58,24 +61,30 @@ pub async fn listen(
         }
     }
     readiness.draining();
-    for stream in backlog(listener)? {
+    if let Err(error) = SockRef::from(&listener).attach_filter(&NO_SYN) {
+        tracing::warn!(service = name, %error, "who connects during the stop may be cut off");
+    }
+    let end = Instant::now() + HANDSHAKE;
+    while let Ok(Ok((stream, _))) = timeout_at(end, listener.accept()).await {
         connections.spawn(connection(stream, app.clone(), shutdown.clone()));
     }
+    drop(listener);
     drain(name, addr, connections).await;
     Ok(())
 }
 
-/// Ends the listening, and returns the connections that the kernel had taken for us already: it would reset them.
-fn backlog(listener: TcpListener) -> anyhow::Result<Vec<TcpStream>> {
-    let listener = listener.into_std()?;
-    let mut streams = Vec::new();
-    // It does not block; when there are no more, that is an error of its kind.
-    while let Ok((stream, _)) = listener.accept() {
-        stream.set_nonblocking(true)?;
-        streams.push(TcpStream::from_std(stream)?);
-    }
-    Ok(streams)
-}
+/// What the listening socket takes in the stop, as a classic BPF program over the TCP header (Linux's
+/// `Documentation/networking/filter.rst`): nothing that asks for a connection.
+///
+/// With a listening socket the kernel resets the connections that nobody has accepted yet, and those whose handshake
+/// is under way. So it has to begin no more of them before it is closed. Who knocks meanwhile gets no answer, knocks
+/// again after a second, as TCP does, and is refused then, or served by our successor.
+const NO_SYN: [SockFilter; 4] = [
+    SockFilter::new(0x30, 0, 0, 13),       // load the byte of the flags
+    SockFilter::new(0x45, 0, 1, 0x02),     // is SYN among them?
+    SockFilter::new(0x06, 0, 0, 0),        // then drop the segment,
+    SockFilter::new(0x06, 0, 0, u32::MAX), // or else pass the whole of it on
+];
 
 async fn drain(name: &'static str, addr: SocketAddr, mut connections: JoinSet<()>) {
     let drained = async { while connections.join_next().await.is_some() {} };
@@ -109,6 +118,8 @@ async fn connection(stream: TcpStream, app: Router, shutdown: CancellationToken)
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = pin!(connection);
     let outcome = tokio::select! {
+        // What has come is read before the connection is closed for want of a request.
+        biased;
         outcome = connection.as_mut() => outcome,
         () = last_call(&shutdown, &asked) => {
             connection.as_mut().graceful_shutdown();
