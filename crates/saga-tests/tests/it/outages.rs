@@ -25,7 +25,7 @@ async fn orders_wait_for_the_provider_and_are_charged_once() {
     PLAIN.stock(&suite.target(), 0).await.expect("stock");
     let outage = Duration::from_secs(setting("OUTAGE_SECS", 4) as u64);
 
-    let load = Load::begin(&suite.target(), PLAIN, Pace::PerSecond(setting("RATE", 50) as u32), usize::MAX)
+    let load = Load::begin(&suite.target(), PLAIN, Pace::PerSecond(setting("RATE", 20) as u32), usize::MAX)
         .expect("a load");
     eventually(PATIENCE, "orders come in", async || match load.accepted() {
         0..50 => Err("fewer than 50"),
@@ -76,7 +76,7 @@ async fn orders_are_accepted_without_the_broker_and_complete_afterwards() {
     let outage = Duration::from_secs(setting("OUTAGE_SECS", 5) as u64);
     let mut kafka = suite.kafka.take().expect("a broker of its own");
 
-    let load = Load::begin(&suite.target(), PLAIN, Pace::PerSecond(setting("RATE", 50) as u32), usize::MAX)
+    let load = Load::begin(&suite.target(), PLAIN, Pace::PerSecond(setting("RATE", 20) as u32), usize::MAX)
         .expect("a load");
     eventually(PATIENCE, "orders come in", async || match load.accepted() {
         0..100 => Err("fewer than 100"),
