@@ -1,11 +1,11 @@
 //! What was measured, with names: as a table for people, as JSON for machines.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use hdrhistogram::Histogram;
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
-use crate::usage::{Components, Spent};
+use crate::usage::Spent;
 
 /// What is kept of a value: three digits, from a microsecond to an hour.
 const DIGITS: u8 = 3;
@@ -108,12 +108,11 @@ impl Figures {
         self.put("cores busy elsewhere", cores(spent.elsewhere()), "");
     }
 
-    /// The memory of each component: `memory order`.
-    pub fn put_memory(&mut self, of: &Components) -> anyhow::Result<()> {
-        for (component, bytes) in of.memory()?.into_iter().filter(|it| it.1 > 0) {
-            self.put(format!("memory {component}"), bytes as f64 / f64::from(1 << 20), "MiB");
+    /// The memory of each component, given in bytes: `memory order`.
+    pub fn put_memory(&mut self, bytes: &BTreeMap<String, u64>) {
+        for (component, bytes) in bytes.iter().filter(|it| *it.1 > 0) {
+            self.put(format!("memory {component}"), *bytes as f64 / f64::from(1 << 20), "MiB");
         }
-        Ok(())
     }
 
     /// The median of each figure over several measurements, the lower one of two; those that the first one has.

@@ -1,7 +1,7 @@
 //! One load on a suite, from the first order to the end of the last, and what was seen of it.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     convert::Infallible,
     sync::{
         Arc, Mutex, PoisonError,
@@ -83,6 +83,8 @@ pub(crate) struct Observed {
     pub(crate) samples: Vec<Sample>,
     /// One before each phase and one after the last.
     pub(crate) cuts: Vec<Cut>,
+    /// What components that are one process hold when the last order is due, in bytes.
+    pub(crate) memory: BTreeMap<String, u64>,
     /// About one a second, each with its time since the start.
     pub(crate) usage: Vec<(Duration, Usage)>,
     /// From when the last order could be due until all had ended; none if some had not.
@@ -117,14 +119,14 @@ pub(crate) async fn observe(
         ended: ended.load(Ordering::Relaxed),
     };
     progress.begin(plan.lasts());
-    let ((tally, drained), cuts) = tokio::select! {
+    let ((tally, drained), (cuts, memory)) = tokio::select! {
         done = async { tokio::try_join!(placed(suite, &plan, begun, &counts, &ended), cuts(suite, &plan, begun)) } => done?,
         never = sample(suite, look, &seen, progress) => match never? {},
     };
     progress.end();
     let Samples { samples, usage } = seen.into_inner().unwrap_or_else(PoisonError::into_inner);
     let orders = joined(&tally.placed, watcher.end().await?);
-    Ok(Observed { plan, orders, failed: tally.failed, samples, cuts, usage, drained })
+    Ok(Observed { plan, orders, failed: tally.failed, samples, cuts, memory, usage, drained })
 }
 
 /// Places all orders, and waits for their ends where those are of interest: how long that took, if there was one.
@@ -186,13 +188,18 @@ async fn sample(
     }
 }
 
-async fn cuts(suite: &Suite, plan: &Plan, begun: Instant) -> anyhow::Result<Vec<Cut>> {
+/// What has been spent up to each border, and the memory at the last one.
+async fn cuts(
+    suite: &Suite,
+    plan: &Plan,
+    begun: Instant,
+) -> anyhow::Result<(Vec<Cut>, BTreeMap<String, u64>)> {
     let mut cuts = Vec::new();
     for phase in 0..=plan.phases.len() {
         sleep_until((begun + plan.begins(phase)).into()).await;
         cuts.push(cut(suite).await?);
     }
-    Ok(cuts)
+    Ok((cuts, suite.components().resident()?))
 }
 
 async fn cut(suite: &Suite) -> anyhow::Result<Cut> {

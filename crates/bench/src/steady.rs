@@ -102,7 +102,9 @@ impl Bench<'_> {
             false => self.observe(&mut loaded, self.plan(self.asked.load.rate, self.asked.duration)).await?,
         };
         let mut figures = observed.figures(1);
-        figures.put_memory(loaded.suite.components())?;
+        let mut memory = loaded.suite.components().memory()?;
+        memory.extend(observed.memory.clone());
+        figures.put_memory(&memory);
         self.call_others_back(&loaded.suite).await?;
         let failures = self.stage.audited(loaded.suite, loaded.given).await?;
         Ok(Measured { overloads: observed.overloads(1), observed, figures, trials, failures })

@@ -110,13 +110,21 @@ impl Components {
     /// they share are divided among them (PSS), or else a Postgres would have its buffers once per connection. That
     /// walks page tables, so not while something is measured.
     pub fn memory(&self) -> anyhow::Result<BTreeMap<String, u64>> {
-        let sum = |(component, pids): (String, Vec<u32>)| match pids[..] {
-            [pid] => (component, resident(pid).unwrap_or_default()),
-            _ => {
-                (component, pids.into_iter().filter_map(|it| proportional(it).or_else(|| resident(it))).sum())
-            }
+        let mut memory = self.resident()?;
+        for (component, pids) in self.living()?.into_iter().filter(|it| it.1.len() > 1) {
+            let shares = pids.into_iter().filter_map(|it| proportional(it).or_else(|| resident(it)));
+            memory.insert(component, shares.sum());
+        }
+        Ok(memory)
+    }
+
+    /// The same of those that are one process, which costs next to nothing.
+    pub(crate) fn resident(&self) -> anyhow::Result<BTreeMap<String, u64>> {
+        let alone = |(component, pids): (String, Vec<u32>)| match pids[..] {
+            [pid] => Some((component, resident(pid)?)),
+            _ => None,
         };
-        Ok(self.living()?.into_iter().map(sum).collect())
+        Ok(self.living()?.into_iter().filter_map(alone).collect())
     }
 }
 

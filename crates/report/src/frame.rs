@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// Colours that can be told apart; the style sheet has as many of each.
-pub(crate) const COLOURS: usize = 8;
+pub(crate) const COLOURS: usize = 10;
 /// As wide as text columns of the page are.
 pub(crate) const WIDTH: f64 = 1_160.0;
 /// What is left free at the right edge.

@@ -37,6 +37,7 @@ fn observed(done_rate: f64, took: Duration, drained: Option<Duration>) -> Observ
         failed: vec![],
         samples: (0..100).map(sample).collect(),
         cuts: vec![cut(7), cut(1_007)],
+        memory: Default::default(),
         usage: vec![],
         drained,
     }

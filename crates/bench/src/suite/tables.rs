@@ -9,7 +9,7 @@ impl Suite {
     /// Memory of all components, and tables with their indexes.
     pub(crate) async fn sizes(&self) -> anyhow::Result<Figures> {
         let (mut figures, mib) = (Figures::default(), f64::from(1 << 20));
-        figures.put_memory(self.components())?;
+        figures.put_memory(&self.components().memory()?);
         let mut tables: BTreeMap<String, f64> = BTreeMap::new();
         for service in SERVICES {
             let query = "select relname::text, pg_total_relation_size(relid) from pg_stat_user_tables";
