@@ -21,6 +21,7 @@ use crate::{
     dead_letter::{self, Poison},
     decider::{Arrival, Cause, Decider},
     fault::is_too_long,
+    gather::gather,
     health::Part,
     mutant::Mutant,
     unit::{Item, Origin, Outcome, Unit},
@@ -38,10 +39,7 @@ pub(crate) struct Worker<D: Decider> {
     pub(crate) batch_size: usize,
 }
 
-/// Where records come faster than they are taken a batch is let grow for this long: the transactions that it saves would
-/// take longer. Whoever is alone waits for nobody.
-const GATHER: Duration = Duration::from_millis(4);
-/// The last batch had at least this many records: they come faster.
+/// Where the last batch had at least this many records they come faster than they are taken.
 const LOADED: usize = 2;
 /// A batch that takes longer (the database is away, a row is locked) is worked on beside the membership, so
 /// that the group's rebalances do not wait for it.
@@ -83,11 +81,11 @@ impl<D: Decider> Worker<D> {
         link: &mut Link,
         shutdown: &CancellationToken,
     ) -> Result<(), bus::Error> {
-        let mut gather = Duration::ZERO;
+        let mut pause = Duration::ZERO;
         while !shutdown.is_cancelled() {
             let records = tokio::select! {
                 () = shutdown.cancelled() => break,
-                polled = tokio::time::timeout(HEARTBEAT, consumer.poll(self.batch_size, gather)) => match polled {
+                polled = tokio::time::timeout(HEARTBEAT, consumer.poll(self.batch_size, pause)) => match polled {
                     Ok(polled) => polled?,
                     Err(_) => Vec::new(),
                 },
@@ -95,10 +93,11 @@ impl<D: Decider> Worker<D> {
             if consumer.is_assigned() {
                 self.unit.health.progress(Part::Consumer(self.index));
             }
-            gather = if records.len() >= LOADED { GATHER } else { Duration::ZERO };
+            let (loaded, begun) = (records.len() >= LOADED, Instant::now());
             if !records.is_empty() && !self.take(records, link, consumer, shutdown).await? {
                 break;
             }
+            pause = if loaded { gather(begun.elapsed()) } else { Duration::ZERO };
         }
         Ok(())
     }
@@ -150,7 +149,7 @@ impl<D: Decider> Worker<D> {
             self.unit.metrics.retries.add(1, &[self.service(), KeyValue::new("reason", reason)]);
             tokio::select! {
                 () = shutdown.cancelled() => return false,
-                () = tokio::time::sleep(pauses.next().unwrap_or(GATHER)) => {}
+                () = tokio::time::sleep(pauses.next().unwrap_or(STEADY)) => {}
             }
         }
         self.unit.metrics.skipped.add(skipped, &[self.service()]);

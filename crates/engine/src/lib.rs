@@ -20,6 +20,7 @@ mod deadline;
 mod decider;
 mod effect;
 mod fault;
+mod gather;
 mod health;
 mod housekeeping;
 mod idempotency;

@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use self::page::{Batch, Pages, Sweep};
 use crate::{
     database::{ANSWER, Link, answered, backoff},
+    gather::gather,
     health::{Health, Part},
     metrics::Metrics,
     mutant::{Mutant, Mutation},
@@ -61,8 +62,6 @@ const LAST_ACKS: Duration = Duration::from_secs(3);
 /// How long a page may take to be read, or to be deleted.
 const PAGE: Duration = Duration::from_secs(15);
 const ATTEND_EVERY: Duration = Duration::from_secs(3);
-/// While the log is still at work on a batch, more transactions are let commit for the next one for this long.
-const GATHER: Duration = Duration::from_millis(2);
 
 /// Why a term as the active relay has ended.
 enum Ended {
@@ -169,6 +168,7 @@ impl Relay {
         let mut under_way = VecDeque::new();
         let mut sweep = Sweep::default();
         let mut poll = SHORTEST_POLL;
+        let mut took = Duration::ZERO;
         let stopped = async {
             shutdown.cancelled().await;
             tokio::time::sleep(LAST_ACKS).await;
@@ -177,10 +177,12 @@ impl Relay {
         let mut attend = tokio::time::interval(ATTEND_EVERY);
         loop {
             if under_way.len() < self.at_once(caution) && !shutdown.is_cancelled() {
-                if sweep.is_hungry(caution)
-                    && let Err(error) = self.read(connection, caution, &mut sweep, &under_way).await
-                {
-                    return Ended::Database(error);
+                if sweep.is_hungry(caution) {
+                    let begun = Instant::now();
+                    if let Err(error) = self.read(connection, caution, &mut sweep, &under_way).await {
+                        return Ended::Database(error);
+                    }
+                    took = begun.elapsed();
                 }
                 match self.hand_over(producer, caution, &mut sweep, &under_way) {
                     Ok(None) => {}
@@ -210,8 +212,9 @@ impl Relay {
                 }
                 () = self.wake.notified() => {
                     poll = SHORTEST_POLL;
-                    if !under_way.is_empty() {
-                        tokio::time::sleep(GATHER).await;
+                    // Transactions commit faster than the log acknowledges; where it has all that it may, it is waited for.
+                    if (1..self.at_once(caution)).contains(&under_way.len()) {
+                        tokio::time::sleep(gather(took)).await;
                     }
                 }
                 () = tokio::time::sleep(poll), if under_way.is_empty() => {
