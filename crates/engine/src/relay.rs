@@ -198,23 +198,21 @@ impl Relay {
             }
             tokio::select! {
                 acknowledged = first(&mut under_way) => {
-                    if let Err(ended) = self.complete(acknowledged, caution, &mut sweep) {
-                        // What is acknowledged behind it need not be searched for what was refused.
-                        for mut batch in under_way {
-                            if let Some(Ok(())) = batch.delivery.acknowledged().now_or_never() {
-                                sweep.acknowledged.extend(batch.ids);
-                            }
-                        }
-                        let _ = self.delete(connection, &mut sweep).await;
+                    let settled = self.settle(acknowledged, connection, caution, &mut sweep, &mut under_way);
+                    if let Err(ended) = settled.await {
                         return ended;
                     }
                     poll = SHORTEST_POLL;
                 }
                 () = self.wake.notified() => {
                     poll = SHORTEST_POLL;
-                    // Transactions commit faster than the log acknowledges; where it has all that it may, it is waited for.
+                    // Transactions commit faster than the log acknowledges. Where it has all that it may, it is waited for.
                     if (1..self.at_once(caution)).contains(&under_way.len()) {
-                        tokio::time::sleep(gather(took)).await;
+                        let long = gather(took);
+                        let rested = self.rest(long, connection, producer, caution, &mut sweep, &mut under_way);
+                        if let Err(ended) = rested.await {
+                            return ended;
+                        }
                     }
                 }
                 () = tokio::time::sleep(poll), if under_way.is_empty() => {
@@ -241,6 +239,47 @@ impl Relay {
         // The transaction that holds a page's rows ends with the page.
         let one = caution.one_by_one > 0 || self.mutation.is(Mutant::SkipLockedPool);
         if one { 1 } else { UNDER_WAY }
+    }
+
+    /// Lets transactions commit for the next page, while the log is at work on those before it.
+    async fn rest(
+        &self,
+        long: Duration,
+        connection: &mut PgConnection,
+        producer: &Producer,
+        caution: &mut Caution,
+        sweep: &mut Sweep,
+        under_way: &mut VecDeque<Batch>,
+    ) -> Result<(), Ended> {
+        let ripe = tokio::time::Instant::now() + long;
+        while let Ok(acknowledged) = tokio::time::timeout_at(ripe, first(under_way)).await {
+            self.settle(acknowledged, connection, caution, sweep, under_way).await?;
+            // The next rows of its keys, if they are in hand, wait for nothing else.
+            under_way.extend(self.hand_over(producer, caution, sweep, under_way)?);
+        }
+        Ok(())
+    }
+
+    /// Takes note of the batch that was handed over first, or ends the term with all that is known of the others.
+    async fn settle(
+        &self,
+        acknowledged: (Result<(), DeliveryError>, Batch),
+        connection: &mut PgConnection,
+        caution: &mut Caution,
+        sweep: &mut Sweep,
+        under_way: &mut VecDeque<Batch>,
+    ) -> Result<(), Ended> {
+        let completed = self.complete(acknowledged, caution, sweep);
+        if completed.is_err() {
+            // What is acknowledged behind it need not be searched for what was refused.
+            for mut batch in under_way.drain(..) {
+                if let Some(Ok(())) = batch.delivery.acknowledged().now_or_never() {
+                    sweep.acknowledged.extend(batch.ids);
+                }
+            }
+            let _ = self.delete(connection, sweep).await;
+        }
+        completed
     }
 
     /// Takes note of a batch that the log has acknowledged, or not.
