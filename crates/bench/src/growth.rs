@@ -102,7 +102,7 @@ async fn begin(
     shelves: &Inboxes,
     most: u64,
 ) -> anyhow::Result<Copies> {
-    let failures = suite.audit(given, PATIENCE).await?;
+    let failures = suite.audit(given, PATIENCE, stage.progress).await?;
     ensure!(failures.is_empty(), "before anything was copied: {failures:?}");
     suite.expire().await?;
     stage.tell("the topics have forgotten the first orders");

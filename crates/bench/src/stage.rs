@@ -57,7 +57,8 @@ impl Stage<'_> {
     pub(crate) async fn audited(&self, suite: Suite, given: Given) -> anyhow::Result<Vec<String>> {
         suite.check().await?;
         self.tell("what is under way is waited for, and the books are audited");
-        let failures = suite.audit(given, PATIENCE).await?;
+        let failures = suite.audit(given, PATIENCE, self.progress).await?;
+        self.tell(if failures.is_empty() { "the books are in order" } else { "the books do not balance" });
         suite.clear().await?;
         Ok(failures)
     }

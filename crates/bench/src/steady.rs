@@ -69,7 +69,10 @@ struct Loaded {
 impl Bench<'_> {
     pub(crate) async fn run(&self) -> anyhow::Result<Report> {
         let load = &self.asked.load;
-        let rate = if self.asked.find_capacity { "as found".to_owned() } else { load.rate.to_string() };
+        let rate = match self.asked.find_capacity {
+            true => format!("as found, in trials of {:?} from {}", self.asked.trial, load.rate),
+            false => load.rate.to_string(),
+        };
         let mut report = load
             .asked(self.kind.name())
             .asked("rate", rate)
@@ -187,7 +190,7 @@ impl Bench<'_> {
         }
         self.stage.tell(&format!("the other services catch up with {} orders", loaded.waiting));
         self.call_others_back(&loaded.suite).await?;
-        let left = loaded.suite.rest(PATIENCE).await?;
+        let left = loaded.suite.rest(PATIENCE, self.stage.progress).await?;
         anyhow::ensure!(left.is_empty(), "the other services do not catch up: there are {left:?}");
         loaded.waiting = 0;
         self.send_others_away(&loaded.suite).await

@@ -27,6 +27,15 @@ impl Bench<'_> {
     /// All settings in turns, each beside the first one of the same round.
     pub(super) async fn compare(&self, report: &mut Report) -> anyhow::Result<()> {
         let (variants, rounds) = (&self.asked.compare, self.asked.rounds as usize);
+        let settings: Vec<&str> = variants.iter().map(|it| it.name.as_str()).collect();
+        report.asked.insert("with".to_owned(), settings.join(", "));
+        report.asked.insert("rounds".to_owned(), rounds.to_string());
+        if rounds < variants.len() {
+            report.warnings.push(format!(
+                "{rounds} rounds of {} settings: not each of them was first once, and whoever is later finds a warmer broker",
+                variants.len()
+            ));
+        }
         let mut turns = Turns::of(variants.iter().map(|it| &it.name));
         let mut last: BTreeMap<usize, Observed> = BTreeMap::new();
         // A broker that has just begun compiles what it does, and whoever is first would pay for that.

@@ -8,18 +8,27 @@ use sqlx::AssertSqlSafe;
 use tokio::time::sleep;
 
 use super::Suite;
-use crate::{figures::PROVIDER, stage::Given};
+use crate::{figures::PROVIDER, progress::Progress, stage::Given};
 
 /// Orders that have not ended, or whose compensation has not.
 const OPEN: &str = "order_view where status not in ('delivered', 'cancelled')
     or 'pending' in (coalesce(stock_compensation, ''), coalesce(payment_compensation, ''))";
 
+const UNDER_WAY: &str = "orders under way";
+/// Whoever waits for the end of many orders is told how many are left.
+const TELL_EVERY: Duration = Duration::from_secs(10);
+
 impl Suite {
     /// Waits for rest and has the books audited: why they are not in order. What is accepted has to be there; so may
     /// some of what was not answered.
-    pub(crate) async fn audit(&self, given: Given, patience: Duration) -> anyhow::Result<Vec<String>> {
+    pub(crate) async fn audit(
+        &self,
+        given: Given,
+        patience: Duration,
+        progress: &Progress<'_>,
+    ) -> anyhow::Result<Vec<String>> {
         let (mut failures, Given { accepted, unanswered }) = (Vec::new(), given);
-        let left = self.rest(patience).await?;
+        let left = self.rest(patience, progress).await?;
         if !left.is_empty() {
             failures.push(format!("nothing has got on for {patience:?}, and there are {left:?}"));
         }
@@ -43,11 +52,16 @@ impl Suite {
     }
 
     /// Waits until nothing is left to do anywhere, for as long as it gets less; what is left all the same.
-    pub(crate) async fn rest(&self, patience: Duration) -> anyhow::Result<BTreeMap<String, u64>> {
+    pub(crate) async fn rest(
+        &self,
+        patience: Duration,
+        progress: &Progress<'_>,
+    ) -> anyhow::Result<BTreeMap<String, u64>> {
         let (mut least, mut since) = (u64::MAX, Instant::now());
+        let mut told = Instant::now();
         loop {
             let mut left = BTreeMap::new();
-            left.insert("orders under way".to_owned(), self.count("order", OPEN).await?);
+            left.insert(UNDER_WAY.to_owned(), self.count("order", OPEN).await?);
             for service in SERVICES {
                 for table in ["outbox", "effect", "dead_letter"] {
                     let rows = self.count(service, &format!("engine.{table}")).await?;
@@ -61,6 +75,10 @@ impl Suite {
             }
             if left.is_empty() || since.elapsed() > patience {
                 return Ok(left);
+            }
+            if told.elapsed() > TELL_EVERY {
+                progress.tell(&format!("{} orders are under way yet", left.get(UNDER_WAY).unwrap_or(&0)));
+                told = Instant::now();
             }
             sleep(Duration::from_millis(300)).await;
         }
