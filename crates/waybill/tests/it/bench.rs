@@ -105,6 +105,58 @@ fn a_suite_is_measured_beside_orders_of_the_past() {
     assert!(grown > Some(1.4), "twice as many orders: {said}");
 }
 
+/// A bench with its report; how busy the machine is decides whether a rate is sustained, but not about the books.
+fn report(args: &str) -> (Value, String) {
+    let ended = run(waybill(&["bench"]).args(args.split(' ')).args(["--bound", "1m", "--json"]));
+    let said = format!("{}{}", ended.out, ended.err);
+    assert!(matches!(ended.code, Some(0 | 4)), "{args}: {said}");
+    let report: Value = serde_json::from_str(&ended.out)
+        .unwrap_or_else(|it| panic!("{args}: nothing but JSON: {it}: {said}"));
+    assert_eq!(report["failures"], Value::Array(vec![]), "{args}: {said}");
+    (report, said)
+}
+
+fn names<'r>(report: &'r Value, of: &str) -> Vec<&'r str> {
+    report[of].as_array().expect(of).iter().map(|it| it["name"].as_str().expect("a name")).collect()
+}
+
+/// The figure of each run.
+fn figures(report: &Value, name: &str) -> Vec<f64> {
+    let value = |run: &Value| run["figures"][name]["value"].as_f64();
+    let runs = report["runs"].as_array().expect("runs").iter();
+    runs.map(|it| value(it).unwrap_or_else(|| panic!("no figure {name}: {it:#}"))).collect()
+}
+
+/// Each setting has a suite of its own, in which half of all orders are of one product.
+#[test]
+fn settings_are_compared_in_turns() {
+    let _room = Room::take();
+    let (report, said) =
+        report("hot --rate 10 --warm-up 500ms --duration 2s --compare usual,batch=1 --rounds 1");
+    assert_eq!(names(&report, "runs"), ["usual", "batch=1"], "{said}");
+    assert!(figures(&report, "rate done").iter().all(|it| *it > 0.0), "{said}");
+    let wal = figures(&report, "WAL");
+    let ratios = report["ratios"].as_array().expect("ratios");
+    let ratio = ratios.iter().find(|it| it["figure"] == "WAL").expect("a ratio");
+    assert_eq!((&ratio["of"], &ratio["to"]), (&"batch=1".into(), &"usual".into()), "{said}");
+    let told = ratio["median"].as_f64().expect("a median");
+    assert!((told - wal[1] / wal[0]).abs() < 0.01, "{told} is not {wal:?}");
+}
+
+/// Each phase has its figures, and whoever was away has caught up.
+#[test]
+fn a_burst_and_an_absence_are_measured() {
+    let _room = Room::take();
+    let (report, said) =
+        report("burst --rate 5 --times 4 --arrivals constant --warm-up 1s --calm 3s --burst 3s --away 4s");
+    assert_eq!(names(&report, "runs"), ["calm", "burst", "after it", "consumer away", "back"], "{said}");
+    let asked = figures(&report, "rate accepted");
+    assert!(asked[1] > 1.5 * asked[0], "{asked:?}");
+    let waiting = figures(&report, "most under way");
+    assert!(waiting[3] >= 10.0, "nobody reserves stock for four seconds: {waiting:?}");
+    assert!(report["runs"][4]["figures"]["caught up after"]["value"].as_f64() > Some(0.0), "{said}");
+}
+
 #[test]
 fn what_cannot_be_measured_is_told_at_once() {
     for (args, told) in [
