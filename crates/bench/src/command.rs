@@ -57,6 +57,17 @@ pub enum Workload {
     Ceilings(Ceilings),
 }
 
+impl Bench {
+    /// Why this cannot be measured, if it cannot: to be asked before it is run.
+    pub fn check(&self) -> anyhow::Result<()> {
+        match &self.workload {
+            Workload::Growth(it) => it.check(),
+            Workload::Relay(it) => it.check(),
+            _ => Ok(()),
+        }
+    }
+}
+
 impl Workload {
     /// Where its report goes.
     pub fn files(&self) -> &Files {
@@ -76,11 +87,6 @@ impl Workload {
 /// Carries it out with the programs in `programs`. An error says that it could not be carried out at all.
 pub async fn run(bench: &Bench, programs: PathBuf, tell: Tell<'_>) -> anyhow::Result<Report> {
     let progress = Progress::new(tell);
-    match &bench.workload {
-        Workload::Growth(it) => it.check()?,
-        Workload::Relay(it) => it.check()?,
-        _ => {}
-    }
     let counting = matches!(bench.workload, Workload::Idle(_));
     let ground = Arc::new(if counting { Ground::counting().await? } else { Ground::lay().await? });
     let provenance = Provenance::of(&ground, &programs).await;
@@ -89,7 +95,7 @@ pub async fn run(bench: &Bench, programs: PathBuf, tell: Tell<'_>) -> anyhow::Re
     warning.iter().for_each(|it| progress.tell(&format!("WARNING: {it}")));
     let stage = Stage { ground: ground.clone(), programs: &programs, progress: &progress };
     let report = carry_out(&bench.workload, stage).await?;
-    let warnings = report.warnings.iter().cloned().chain(warning).collect();
+    let warnings = report.warnings.iter().cloned().chain(warning).chain(report.disturbance()).collect();
     Ok(Report { provenance, warnings, ..report })
 }
 

@@ -18,6 +18,8 @@ pub(crate) const QUANTILES: [(&str, f64); 5] =
 pub(crate) const LOAD: &str = "load";
 pub(crate) const PROVIDER: &str = "psp";
 pub(crate) const WITHOUT: &str = "cpu without load and psp";
+/// What the machine did besides.
+pub(crate) const ELSEWHERE: &str = "cores busy elsewhere";
 
 /// How long things took. Longer than an hour is an hour.
 #[derive(Debug, Clone)]
@@ -67,6 +69,14 @@ pub struct Figure {
     pub unit: String,
 }
 
+impl Figure {
+    /// The value for people: a count has no decimals.
+    pub fn told(&self) -> String {
+        let is_count = self.unit.is_empty() && self.value.fract() == 0.0;
+        if is_count { format!("{:.0}", self.value) } else { number(self.value) }
+    }
+}
+
 /// What was measured in one run, in the order in which it is told. In JSON an object of `{"value", "unit"}`.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Figures(pub Vec<Figure>);
@@ -104,8 +114,8 @@ impl Figures {
             }
         }
         let cores = |it: Duration| it.as_secs_f64() / spent.took.as_secs_f64().max(f64::EPSILON);
-        self.put("cores busy with it", cores(spent.total()), "");
-        self.put("cores busy elsewhere", cores(spent.elsewhere()), "");
+        self.put("cores busy with it", cores(spent.total()), "cores");
+        self.put(ELSEWHERE, cores(spent.elsewhere()), "cores");
     }
 
     /// The memory of each component, given in bytes: `memory order`.
@@ -115,15 +125,31 @@ impl Figures {
         }
     }
 
-    /// The median of each figure over several measurements, the lower one of two; those that the first one has.
+    /// One figure of each name that any measurement has, where that one tells it.
+    pub(crate) fn kinds<'a>(all: impl IntoIterator<Item = &'a Figures>) -> Vec<&'a Figure> {
+        let mut kinds: Vec<&Figure> = Vec::new();
+        for figures in all {
+            let mut next = 0;
+            for figure in &figures.0 {
+                let known = kinds.iter().position(|it| it.name == figure.name);
+                let at = known.unwrap_or_else(|| {
+                    kinds.insert(next, figure);
+                    next
+                });
+                next = at + 1;
+            }
+        }
+        kinds
+    }
+
+    /// The median of each figure over those measurements that have it, the lower one of two.
     pub fn medians(all: &[Figures]) -> Self {
-        let Some(first) = all.first() else { return Self::default() };
         let median = |figure: &Figure| {
             let mut values: Vec<f64> = all.iter().filter_map(|it| it.get(&figure.name)).collect();
             values.sort_by(f64::total_cmp);
             Figure { value: values[(values.len() - 1) / 2], ..figure.clone() }
         };
-        Self(first.0.iter().map(median).collect())
+        Self(Self::kinds(all).into_iter().map(median).collect())
     }
 
     /// The value of that name.
@@ -222,6 +248,25 @@ mod tests {
         assert_eq!(of(&[3.0, 1.0, 2.0]).get("rate"), Some(2.0));
         assert_eq!(of(&[4.0, 1.0]).get("rate"), Some(1.0));
         assert_eq!(of(&[]), Figures::default());
+    }
+
+    #[test]
+    fn what_only_some_have_stands_where_they_tell_it() {
+        let of = |names: &[&str]| {
+            let mut figures = Figures::default();
+            names.iter().for_each(|it| figures.put(*it, 1.0, "ms"));
+            figures
+        };
+        let all = [of(&["rate", "cpu"]), of(&["rate", "error 503", "p99", "cpu", "drained"])];
+        let names = |all: Vec<&Figure>| all.iter().map(|it| it.name.clone()).collect::<Vec<_>>().join(", ");
+        assert_eq!(names(Figures::kinds(&all)), "rate, error 503, p99, cpu, drained");
+        assert_eq!(Figures::medians(&all).get("drained"), Some(1.0));
+    }
+
+    #[test]
+    fn counts_have_no_decimals() {
+        let told = |value, unit: &str| Figure { name: String::new(), value, unit: unit.to_owned() }.told();
+        assert_eq!([told(1.0, ""), told(1.5, ""), told(1.0, "cores")], ["1", "1.50", "1.00"]);
     }
 
     #[test]

@@ -6,13 +6,16 @@ use report::{Bars, Page, Plot, Timeline};
 use serde::Serialize;
 
 use crate::{
-    figures::{Figure, Figures, QUANTILES, WITHOUT, number},
+    figures::{ELSEWHERE, Figure, Figures, QUANTILES, WITHOUT, number},
     provenance::Provenance,
     turns::{self, Ratio},
 };
 
 /// The name of standard output in place of a file's.
 pub const STDOUT: &str = "-";
+
+/// Cores that are busy with something else, above which that is told.
+const DISTURBED: f64 = 0.1;
 
 /// Where a report goes besides standard output.
 #[derive(clap::Args, Debug, Clone, Default)]
@@ -36,7 +39,7 @@ pub struct Run {
 pub(crate) fn drift(runs: &[Run]) -> Option<Run> {
     let [first, .., last] = runs else { return None };
     let mut figures = Figures::default();
-    for figure in &first.figures.0 {
+    for figure in first.figures.0.iter().filter(|it| it.name != ELSEWHERE) {
         if let Some(now) = last.figures.get(&figure.name).filter(|_| figure.value > 0.0) {
             figures.put(&figure.name, now / figure.value, &figure.unit);
         }
@@ -101,19 +104,22 @@ impl Report {
         self.failures.is_empty()
     }
 
+    /// Whether the machine did something else meanwhile: then figures are those of a part of it.
+    pub(crate) fn disturbance(&self) -> Option<String> {
+        let elsewhere = self.runs.iter().filter_map(|it| Some((it, it.figures.get(ELSEWHERE)?)));
+        let (run, most) = elsewhere.max_by(|a, b| a.1.total_cmp(&b.1)).filter(|it| it.1 > DISTURBED)?;
+        let name = &run.name;
+        Some(format!("{most:.1} cores were busy with something else, at `{name}`: measure it alone"))
+    }
+
     /// A row for each figure that any run has, a column for each run; the first row is the heading.
     pub fn rows(&self) -> Vec<Vec<String>> {
-        let mut names: Vec<(&str, &str)> = Vec::new();
-        for figure in self.runs.iter().flat_map(|it| &it.figures.0) {
-            if !names.iter().any(|it| it.0 == figure.name) {
-                names.push((&figure.name, &figure.unit));
-            }
-        }
         let heading = ["what", "unit"].into_iter().chain(self.runs.iter().map(|it| it.name.as_str()));
         let mut rows: Vec<Vec<String>> = vec![heading.map(str::to_owned).collect()];
-        for (name, unit) in names {
-            let values = self.runs.iter().map(|it| it.figures.get(name).map(number).unwrap_or_default());
-            rows.push([name.to_owned(), unit.to_owned()].into_iter().chain(values).collect());
+        for Figure { name, unit, .. } in Figures::kinds(self.runs.iter().map(|it| &it.figures)) {
+            let told = |it: &Run| it.figures.0.iter().find(|it| it.name == *name).map(Figure::told);
+            let values = self.runs.iter().map(|it| told(it).unwrap_or_default());
+            rows.push([name.clone(), unit.clone()].into_iter().chain(values).collect());
         }
         rows
     }
@@ -233,6 +239,18 @@ mod tests {
         let [latencies, others] = report.figures();
         assert_eq!(latencies.rows[1].join(" "), "ended 1.50 2.50 3.50 4.50 5.50");
         assert_eq!(others.rows.len(), 2, "{others:?}");
+    }
+
+    #[test]
+    fn a_machine_that_did_something_else_is_told_of() {
+        let told = |cores: f64| {
+            let mut figures = Figures::default();
+            figures.put(ELSEWHERE, cores, "cores");
+            let runs = vec![Run { name: "usual".into(), figures }];
+            Report { runs, ..Report::new("saga") }.disturbance()
+        };
+        assert_eq!(told(0.05), None);
+        assert!(told(0.7).is_some_and(|it| it.contains("0.7 cores") && it.contains("usual")));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::{
     fs,
     path::Path,
     process::{Command, Stdio},
+    time::UNIX_EPOCH,
 };
 
 use serde::Serialize;
@@ -18,7 +19,8 @@ const UNKNOWN: &str = "unknown";
 pub struct Provenance {
     /// UTC, when it was begun.
     pub date: String,
-    /// Of the sources around the programs, as git has them now; with `+changes` where they differ from it.
+    /// Of the sources around the programs, as git has them now; with `+changes` where they differ from it, and with
+    /// `(built before it)` where the programs are older.
     pub commit: String,
     /// `release` or `debug`.
     pub build: String,
@@ -109,7 +111,13 @@ fn commit(programs: &Path) -> Option<String> {
     let commit = git(&["rev-parse", "--short=12", "HEAD"])?;
     let changed =
         git(&["status", "--porcelain", "--untracked-files=no", ":/"]).is_none_or(|it| !it.is_empty());
-    Some(if changed { commit + " +changes" } else { commit })
+    // What was committed since has not been built, unless it was built before it was committed.
+    let committed = git(&["log", "-1", "--format=%ct", "HEAD", "--", ":/crates", ":/Cargo.toml", ":/Cargo.lock"]);
+    let built = fs::metadata(std::env::current_exe().ok()?).and_then(|it| it.modified()).ok()?;
+    let built = built.duration_since(UNIX_EPOCH).ok()?.as_secs();
+    let older = committed.and_then(|it| it.parse().ok()).is_some_and(|it: u64| built < it);
+    let notes = [(changed, " +changes"), (older, " (built before it)")];
+    Some(notes.iter().filter(|it| it.0).fold(commit, |commit, note| commit + note.1))
 }
 
 #[cfg(test)]

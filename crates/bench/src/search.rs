@@ -26,8 +26,7 @@ impl Search {
 
     /// What to try next; none when it is over.
     pub(crate) fn rate(&self) -> Option<f64> {
-        let is_near = matches!((self.low, self.high), (Some(low), Some(high)) if high / low <= NEAR);
-        (!is_near && self.trials < TRIALS).then_some(self.rate)
+        (!self.is_near() && self.trials < TRIALS).then_some(self.rate)
     }
 
     /// What has come of the trial.
@@ -46,6 +45,15 @@ impl Search {
         };
     }
 
+    /// It has given up: what lies between the rates that are sustained and those that are not is wider than it was to be.
+    pub(crate) fn gave_up(&self) -> bool {
+        !self.is_near()
+    }
+
+    fn is_near(&self) -> bool {
+        matches!((self.low, self.high), (Some(low), Some(high)) if high / low <= NEAR)
+    }
+
     /// The highest rate that was sustained.
     pub(crate) fn found(&self) -> anyhow::Result<f64> {
         self.low.with_context(|| format!("no rate above {:.1}/s is sustained", self.rate))
@@ -56,13 +64,14 @@ impl Search {
 mod tests {
     use super::*;
 
-    /// What is found where `sustains` tells of a trial, by its rate and number.
+    /// What is found where `sustains` tells of a trial, by its rate and number; and in how many trials.
     fn found(from: f64, sustains: impl Fn(f64, usize) -> bool) -> (Option<f64>, usize) {
         let (mut search, mut trials) = (Search::from(from), 0);
         while let Some(rate) = search.rate() {
             search.note(sustains(rate, trials));
             trials += 1;
         }
+        assert_eq!(search.gave_up(), trials == TRIALS, "{search:?}");
         (search.found().ok(), trials)
     }
 

@@ -123,6 +123,9 @@ impl Bench<'_> {
             search.note(observed.sustained(1).is_ok());
         }
         let found = search.found()?;
+        if search.gave_up() {
+            self.stage.tell(&format!("the search gives up: {found:.0}/s is sustained, and perhaps more is"));
+        }
         let [first, lower @ ..] = LOWER.map(|it| found / it);
         let mut observed =
             self.observe(loaded, self.bounded(first, self.asked.duration, MEASUREMENT)).await?;
@@ -147,6 +150,10 @@ impl Bench<'_> {
         self.stage.tell(&format!("{rate:.0}/s {verdict}"));
         loaded.given.add(&observed);
         loaded.waiting += observed.orders.len() as u64;
+        if self.kind != Kind::Ingest && observed.drained.is_none() {
+            self.stage.tell("what is under way is waited for");
+            loaded.suite.rest(PATIENCE, self.stage.progress).await?;
+        }
         Ok(observed)
     }
 

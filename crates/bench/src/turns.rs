@@ -22,7 +22,8 @@ pub struct Ratio {
     pub figure: String,
     pub of: String,
     pub to: String,
-    pub rounds: Vec<f64>,
+    /// Nothing in a round where one of them does not have the figure.
+    pub rounds: Vec<Option<f64>>,
     pub min: f64,
     pub median: f64,
     pub max: f64,
@@ -63,8 +64,8 @@ impl Turns {
             let quotient = |(it, other): (&Figures, &Figures)| {
                 Some(it.get(figure)? / other.get(figure).filter(|it| *it > 0.0)?)
             };
-            let rounds: Vec<f64> = both.filter_map(quotient).collect();
-            let mut sorted = rounds.clone();
+            let rounds: Vec<Option<f64>> = both.map(quotient).collect();
+            let mut sorted: Vec<f64> = rounds.iter().copied().flatten().collect();
             sorted.sort_by(f64::total_cmp);
             let (min, max) = (*sorted.first()?, *sorted.last()?);
             // Of two in the middle neither is the median.
@@ -88,9 +89,9 @@ pub(crate) fn rows(ratios: &[Ratio]) -> Vec<Vec<String>> {
     let mut rows = vec![heading.into_iter().chain((1..=rounds).map(|it| format!("round {it}"))).collect()];
     for Ratio { figure, of, to, rounds: each, min, median, max } in ratios {
         let first = [format!("{of} / {to}"), figure.clone()].into_iter();
-        let numbers = [min, median, max].into_iter().chain(each).map(|it| number(*it));
-        let blanks = (each.len()..rounds).map(|_| String::new());
-        rows.push(first.chain(numbers).chain(blanks).collect());
+        let numbers = [min, median, max].map(|it| number(*it));
+        let each = (0..rounds).map(|it| each.get(it).copied().flatten().map(number).unwrap_or_default());
+        rows.push(first.chain(numbers).chain(each).collect());
     }
     rows
 }
@@ -120,7 +121,7 @@ mod tests {
             figure: "rate".into(),
             of: "slow".into(),
             to: "usual".into(),
-            rounds: vec![0.5, 0.5, 0.6],
+            rounds: [0.5, 0.5, 0.6].map(Some).into(),
             min: 0.5,
             median: 0.5,
             max: 0.6,
@@ -135,6 +136,13 @@ mod tests {
     fn the_median_of_two_rounds_is_between_them() {
         let ratios = turns(&[("usual", &[1.0, 1.0]), ("other", &[1.0, 3.0])]).to_first(&["rate"]);
         assert_eq!((ratios[0].min, ratios[0].median, ratios[0].max), (1.0, 2.0, 3.0));
+    }
+
+    #[test]
+    fn a_round_without_a_figure_is_blank() {
+        let ratios =
+            turns(&[("usual", &[1.0, 0.0, 1.0]), ("other", &[1.0, 1.0, 3.0])]).to_first(&["rate"]);
+        assert_eq!(rows(&ratios)[1].join(","), "other / usual,rate,1.00,2.00,3.00,1.00,,3.00");
     }
 
     #[test]

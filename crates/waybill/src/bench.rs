@@ -7,12 +7,13 @@ pub(crate) use bench::Bench;
 use bench::output::Report;
 
 use crate::{
-    exit::{Interrupted, Overloaded},
+    exit::{Interrupted, Misused, Overloaded},
     output::{Steps, is_stdout, say, table, writable, write},
     signals::Stops,
 };
 
 pub(crate) async fn run(bench: Bench) -> anyhow::Result<()> {
+    bench.check().map_err(|it| Misused(it.to_string()))?;
     let files = bench.workload.files();
     writable(files.json.as_deref(), files.html.as_deref())?;
     let program = env::current_exe().context("finding this program")?;

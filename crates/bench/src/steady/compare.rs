@@ -31,8 +31,9 @@ impl Bench<'_> {
         report.asked.insert("with".to_owned(), settings.join(", "));
         report.asked.insert("rounds".to_owned(), rounds.to_string());
         if rounds < variants.len() {
+            let s = if rounds == 1 { "" } else { "s" };
             report.warnings.push(format!(
-                "{rounds} rounds of {} settings: not each of them was first once, and whoever is later finds a warmer broker",
+                "{rounds} round{s} of {} settings: not each of them was first once, and whoever is later finds a warmer broker",
                 variants.len()
             ));
         }

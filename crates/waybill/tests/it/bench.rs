@@ -139,6 +139,8 @@ fn settings_are_compared_in_turns() {
     let ratios = report["ratios"].as_array().expect("ratios");
     let ratio = ratios.iter().find(|it| it["figure"] == "WAL").expect("a ratio");
     assert_eq!((&ratio["of"], &ratio["to"]), (&"batch=1".into(), &"usual".into()), "{said}");
+    assert_eq!(report["asked"]["with"], "usual, batch=1", "{said}");
+    assert!(said.contains("1 round of 2 settings"), "who is later finds a warmer broker: {said}");
     let told = ratio["median"].as_f64().expect("a median");
     assert!((told - wal[1] / wal[0]).abs() < 0.01, "{told} is not {wal:?}");
 }
@@ -170,6 +172,8 @@ fn what_cannot_be_measured_is_told_at_once() {
         (&["bench", "saga", "--trial", "5s"], "--find-capacity"),
         (&["bench", "relay", "--rates", "0"], "0 is not in"),
         (&["bench", "growth", "--orders", "0"], "0 is not in"),
+        (&["bench", "growth", "--orders", "100,10"], "are to rise"),
+        (&["bench", "relay", "--compare", "--rows", "0"], "compared by how they empty outboxes"),
     ] {
         let said = run(&mut waybill(args));
         assert_eq!(said.code, Some(2), "{args:?}: {}{}", said.out, said.err);
