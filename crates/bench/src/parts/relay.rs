@@ -136,18 +136,24 @@ async fn compare(
     Ok(())
 }
 
+/// Rows that one statement puts there: an engine's connection gives a statement half a minute.
+const AT_ONCE: usize = 100_000;
+
 /// Puts rows into the outbox, as they would be at rest.
 pub(super) async fn fill(service: &Service, rows: u32) -> anyhow::Result<()> {
-    let insert = sqlx::query(
+    const INSERT: &str =
         "insert into engine.outbox (event_id, aggregate_type, aggregate_id, type, sequence, occurred_at,
              correlation_id, causation_id, actor, payload)
          select uuidv7(), $2, 'counter-' || n % $3, 'waybill.counter.raised.v1', n / $3 + 1,
              clock_timestamp(), uuidv7(), uuidv7(), 'service:counter',
              convert_to(json_build_object('counter', n % $3, 'note', repeat(md5(n::text), 11))::text, 'UTF8')
-         from generate_series(0, $1 - 1) n",
-    );
+         from generate_series($1::bigint, $4 - 1) n";
     let keys = i64::try_from(KEYS)?;
-    insert.bind(i64::from(rows)).bind(PUBLISHES.name()).bind(keys).execute(&service.pool).await?;
+    for first in (0..rows).step_by(AT_ONCE) {
+        let end = i64::from(rows).min(i64::from(first) + AT_ONCE as i64);
+        let insert = sqlx::query(INSERT).bind(i64::from(first)).bind(PUBLISHES.name()).bind(keys).bind(end);
+        insert.execute(&service.pool).await?;
+    }
     for settle in ["vacuum analyze engine.outbox", "checkpoint"] {
         sqlx::raw_sql(settle).execute(&service.pool).await?;
     }
