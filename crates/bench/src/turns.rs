@@ -140,8 +140,7 @@ mod tests {
 
     #[test]
     fn a_round_without_a_figure_is_blank() {
-        let ratios =
-            turns(&[("usual", &[1.0, 0.0, 1.0]), ("other", &[1.0, 1.0, 3.0])]).to_first(&["rate"]);
+        let ratios = turns(&[("usual", &[1.0, 0.0, 1.0]), ("other", &[1.0, 1.0, 3.0])]).to_first(&["rate"]);
         assert_eq!(rows(&ratios)[1].join(","), "other / usual,rate,1.00,2.00,3.00,1.00,,3.00");
     }
 

@@ -103,10 +103,11 @@ impl Steady {
         if seen.len() < wanted {
             failures.push(format!("{}/s: {} events of {wanted} were read", self.rate, seen.len()));
         }
-        let mut figures = told(&committed, &seen, from);
+        let mut figures = Figures::default();
         let measured = committed.at.values().filter(|it| it.0 >= from).count() as f64;
         figures.put("rate", measured / spent.took.as_secs_f64(), "/s");
         figures.put("refused", committed.refused as f64, "");
+        figures.0.extend(told(&committed, &seen, from).0);
         figures.put("drain after the last", drained.as_secs_f64() * 1e3, "ms");
         figures.put_cpu(&spent, measured / 1e3, "1000");
         Ok(Held { figures, failures, overload: self.overload(committed.refused, drained) })
