@@ -142,10 +142,12 @@ impl Figures {
         kinds
     }
 
-    /// The median of each figure over those measurements that have it, the lower one of two.
+    /// The median of each figure over those measurements that have it, the lower one of two. A count that one does not
+    /// have is nothing.
     pub fn medians(all: &[Figures]) -> Self {
         let median = |figure: &Figure| {
-            let mut values: Vec<f64> = all.iter().filter_map(|it| it.get(&figure.name)).collect();
+            let nothing = figure.unit.is_empty().then_some(0.0);
+            let mut values: Vec<f64> = all.iter().filter_map(|it| it.get(&figure.name).or(nothing)).collect();
             values.sort_by(f64::total_cmp);
             Figure { value: values[(values.len() - 1) / 2], ..figure.clone() }
         };
@@ -248,6 +250,14 @@ mod tests {
         assert_eq!(of(&[3.0, 1.0, 2.0]).get("rate"), Some(2.0));
         assert_eq!(of(&[4.0, 1.0]).get("rate"), Some(1.0));
         assert_eq!(of(&[]), Figures::default());
+    }
+
+    #[test]
+    fn an_error_of_one_round_is_not_the_median() {
+        let mut failed = Figures::default();
+        failed.put("error 503", 40.0, "");
+        let all = [Figures::default(), failed, Figures::default()];
+        assert_eq!(Figures::medians(&all).get("error 503"), Some(0.0));
     }
 
     #[test]

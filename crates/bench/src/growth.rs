@@ -90,6 +90,7 @@ async fn place(
     let measured = Phase { name: "measured".to_owned(), lasts, rate };
     let observed = observe(suite, asked.load.plan([measured]), Instant::now(), stage.progress).await?;
     given.add(&observed);
+    stage.settled(suite, &observed).await?;
     Ok(observed)
 }
 

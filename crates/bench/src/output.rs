@@ -106,7 +106,8 @@ impl Report {
 
     /// Whether the machine did something else meanwhile: then figures are those of a part of it.
     pub(crate) fn disturbance(&self) -> Option<String> {
-        let elsewhere = self.runs.iter().filter_map(|it| Some((it, it.figures.get(ELSEWHERE)?)));
+        let elsewhere =
+            self.runs.iter().chain(&self.trials).filter_map(|it| Some((it, it.figures.get(ELSEWHERE)?)));
         let (run, most) = elsewhere.max_by(|a, b| a.1.total_cmp(&b.1)).filter(|it| it.1 > DISTURBED)?;
         let name = &run.name;
         Some(format!("{most:.1} cores were busy with something else, at `{name}`: measure it alone"))

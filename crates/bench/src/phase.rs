@@ -86,6 +86,11 @@ impl Observed {
         self.due_in(phase).filter(|it| self.plan.to_the_end && it.ended.is_none()).count()
     }
 
+    /// Nothing of it is under way any more. Of a request that has failed nobody knows whether its order is.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.drained.is_some() && self.failed.is_empty()
+    }
+
     /// What the promised latency is of: that of confirmation, or of the answer where orders are not followed.
     fn promised(&self) -> &'static str {
         if self.plan.to_the_end { "confirmed" } else { "answered" }

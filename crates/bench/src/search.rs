@@ -45,18 +45,15 @@ impl Search {
         };
     }
 
-    /// It has given up: what lies between the rates that are sustained and those that are not is wider than it was to be.
-    pub(crate) fn gave_up(&self) -> bool {
-        !self.is_near()
-    }
-
-    fn is_near(&self) -> bool {
+    /// What is sustained is as near to what is not as it was to be. A search that is over without that has given up.
+    pub(crate) fn is_near(&self) -> bool {
         matches!((self.low, self.high), (Some(low), Some(high)) if high / low <= NEAR)
     }
 
     /// The highest rate that was sustained.
     pub(crate) fn found(&self) -> anyhow::Result<f64> {
-        self.low.with_context(|| format!("no rate above {:.1}/s is sustained", self.rate))
+        let lowest = self.high.unwrap_or(self.rate);
+        self.low.with_context(|| format!("no rate is sustained, down to {lowest:.1}/s"))
     }
 }
 
@@ -71,7 +68,7 @@ mod tests {
             search.note(sustains(rate, trials));
             trials += 1;
         }
-        assert_eq!(search.gave_up(), trials == TRIALS, "{search:?}");
+        assert_eq!(search.is_near(), trials < TRIALS, "{search:?}");
         (search.found().ok(), trials)
     }
 

@@ -3,6 +3,8 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
+use anyhow::ensure;
+
 use crate::{
     arrivals::Phase,
     ground::Ground,
@@ -51,6 +53,17 @@ impl Stage<'_> {
         self.ground.checkpoint().await?;
         self.tell("the suite runs and its shelves are full");
         Ok(suite)
+    }
+
+    /// Waits for what a load has left under way, perhaps without knowing of it: whatever is measured next would pay.
+    pub(crate) async fn settled(&self, suite: &Suite, observed: &Observed) -> anyhow::Result<()> {
+        if observed.is_settled() {
+            return Ok(());
+        }
+        self.tell("what is under way is waited for");
+        let left = suite.rest(PATIENCE, self.progress).await?;
+        ensure!(left.is_empty(), "the suite does not come to rest: there are {left:?}");
+        Ok(())
     }
 
     /// Waits for rest and has the books audited; then the suite is gone. Why its figures are of no use.

@@ -54,6 +54,7 @@ struct Measured {
     observed: Observed,
     figures: Figures,
     trials: Vec<Run>,
+    warnings: Vec<String>,
     overloads: Vec<String>,
     failures: Vec<String>,
 }
@@ -84,8 +85,8 @@ impl Bench<'_> {
             if !measured.trials.is_empty() {
                 report.pictures.push(picture::trials(&measured.trials));
             }
-            (report.trials, report.failures) = (measured.trials, measured.failures);
-            report.overloads = measured.overloads;
+            (report.trials, report.warnings) = (measured.trials, measured.warnings);
+            (report.overloads, report.failures) = (measured.overloads, measured.failures);
             report.runs.push(Run { name: load.with.name.clone(), figures: measured.figures });
         } else {
             self.compare(&mut report).await?;
@@ -99,9 +100,9 @@ impl Bench<'_> {
         let suite = self.stage.suite(variant).await?;
         let mut loaded = Loaded { suite, given: Given::default(), waiting: 0 };
         self.send_others_away(&loaded.suite).await?;
-        let mut trials = Vec::new();
+        let (mut trials, mut warnings) = (Vec::new(), Vec::new());
         let observed = match self.asked.find_capacity {
-            true => self.capacity(&mut loaded, &mut trials).await?,
+            true => self.capacity(&mut loaded, &mut trials, &mut warnings).await?,
             false => self.observe(&mut loaded, self.plan(self.asked.load.rate, self.asked.duration)).await?,
         };
         let mut figures = observed.figures(1);
@@ -110,11 +111,16 @@ impl Bench<'_> {
         figures.put_memory(&memory);
         self.call_others_back(&loaded.suite).await?;
         let failures = self.stage.audited(loaded.suite, loaded.given).await?;
-        Ok(Measured { overloads: observed.overloads(1), observed, figures, trials, failures })
+        Ok(Measured { overloads: observed.overloads(1), observed, figures, trials, warnings, failures })
     }
 
     /// Measures the highest rate that is sustained.
-    async fn capacity(&self, loaded: &mut Loaded, trials: &mut Vec<Run>) -> anyhow::Result<Observed> {
+    async fn capacity(
+        &self,
+        loaded: &mut Loaded,
+        trials: &mut Vec<Run>,
+        warnings: &mut Vec<String>,
+    ) -> anyhow::Result<Observed> {
         let mut search = Search::from(self.asked.load.rate);
         while let Some(rate) = search.rate() {
             self.let_others_catch_up(loaded).await?;
@@ -123,8 +129,8 @@ impl Bench<'_> {
             search.note(observed.sustained(1).is_ok());
         }
         let found = search.found()?;
-        if search.gave_up() {
-            self.stage.tell(&format!("the search gives up: {found:.0}/s is sustained, and perhaps more is"));
+        if !search.is_near() {
+            warnings.push(format!("the search has given up: {found:.0}/s is sustained, and perhaps more is"));
         }
         let [first, lower @ ..] = LOWER.map(|it| found / it);
         let mut observed =
@@ -150,9 +156,8 @@ impl Bench<'_> {
         self.stage.tell(&format!("{rate:.0}/s {verdict}"));
         loaded.given.add(&observed);
         loaded.waiting += observed.orders.len() as u64;
-        if self.kind != Kind::Ingest && observed.drained.is_none() {
-            self.stage.tell("what is under way is waited for");
-            loaded.suite.rest(PATIENCE, self.stage.progress).await?;
+        if self.kind != Kind::Ingest {
+            self.stage.settled(&loaded.suite, &observed).await?;
         }
         Ok(observed)
     }

@@ -154,8 +154,11 @@ pub(super) async fn fill(service: &Service, rows: u32) -> anyhow::Result<()> {
         let insert = sqlx::query(INSERT).bind(i64::from(first)).bind(PUBLISHES.name()).bind(keys).bind(end);
         insert.execute(&service.pool).await?;
     }
-    for settle in ["vacuum analyze engine.outbox", "checkpoint"] {
-        sqlx::raw_sql(settle).execute(&service.pool).await?;
+    let mut connection = service.pool.acquire().await?;
+    for settle in
+        ["set statement_timeout = 0", "vacuum analyze engine.outbox", "checkpoint", "reset statement_timeout"]
+    {
+        sqlx::raw_sql(settle).execute(&mut *connection).await?;
     }
     Ok(())
 }

@@ -49,6 +49,9 @@ impl Bench<'_> {
                 let measured = self.measure(&variants[index]).await?;
                 report.failures.extend(measured.failures.iter().map(|it| format!("{name}: {it}")));
                 report.overloads.extend(measured.overloads.iter().map(|it| format!("{name}: {it}")));
+                report.warnings.extend(measured.warnings.iter().map(|it| format!("{name}: {it}")));
+                let searched = measured.trials.into_iter();
+                report.trials.extend(searched.map(|it| Run { name: format!("{name}: {}", it.name), ..it }));
                 turns.put(index, measured.figures.clone());
                 report.trials.push(Run { name, figures: measured.figures });
                 last.insert(index, measured.observed);

@@ -332,7 +332,7 @@ async fn read(
         None => ("(select max(outbox_id) from engine.outbox), (select pg_current_snapshot()::text)", ""),
         Some(_) => ("null, null", "and outbox_id <= $6 and pg_visible_in_snapshot(xact, $7::pg_snapshot)"),
     };
-    // An array is searched from its beginning for each row, and a table of hashes is to be made for each page.
+    // In a plan that is kept an array is searched from its beginning for each row; a table of hashes is made for each page.
     let not_in_hand = match wanted.in_hand.len() {
         0..=FEW => "outbox_id <> all($5)",
         _ => "outbox_id not in (select unnest($5))",
