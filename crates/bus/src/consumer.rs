@@ -12,8 +12,8 @@ pub enum Consumer {
 pub(crate) const BATCH_BYTES: usize = 8 << 20;
 
 impl Consumer {
-    /// Waits for a first record, then takes what has arrived, up to `max` records or 8 MiB of payload. While the
-    /// batch is not full it goes on gathering for `gather` at the most (zero: whatever is there).
+    /// Waits for a first record, then takes what has arrived, up to `max` records or 8 MiB of payload. A batch that
+    /// is not full by then is held back until `gather` has passed since the call (zero: whatever is there).
     ///
     /// Cancel-safe: dropping the future loses no record. A short outage is waited out in here; [`Error::Fatal`] alone is
     /// returned, also when the client has lost its brokers, or has not been a settled member of its group for long: a

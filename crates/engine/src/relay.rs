@@ -252,7 +252,9 @@ impl Relay {
         under_way: &mut VecDeque<Batch>,
     ) -> Result<(), Ended> {
         let ripe = tokio::time::Instant::now() + long;
-        while let Ok(acknowledged) = tokio::time::timeout_at(ripe, first(under_way)).await {
+        while !under_way.is_empty()
+            && let Ok(acknowledged) = tokio::time::timeout_at(ripe, first(under_way)).await
+        {
             self.settle(acknowledged, connection, caution, sweep, under_way).await?;
             // The next rows of its keys, if they are in hand, wait for nothing else.
             under_way.extend(self.hand_over(producer, caution, sweep, under_way)?);

@@ -17,7 +17,7 @@ use rdkafka::{
     error::KafkaError,
     message::{BorrowedMessage, Headers as _},
 };
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep_until};
 
 use super::{generations::Generations, statistics};
 use crate::{
@@ -92,6 +92,7 @@ impl KafkaConsumer {
     }
 
     pub(crate) async fn poll(&mut self, max: usize, gather: Duration) -> Result<Vec<Received>, Error> {
+        let ripe = Instant::now() + gather;
         self.check()?;
         self.resume();
         let Self { inner, topics, gathered, .. } = self;
@@ -99,20 +100,17 @@ impl KafkaConsumer {
         let current = inner.context().current();
         gathered.retain(|it| it.generation == current);
         let mut stream = inner.stream();
-        let mut pause = (!gather.is_zero()).then_some(gather);
         let mut bytes: usize = gathered.iter().map(bytes_of).sum();
         while gathered.len() < max && bytes <= BATCH_BYTES {
             let next = match stream.next().now_or_never() {
                 Some(next) => next,
                 None if gathered.is_empty() => stream.next().await,
                 // Slept through: to be woken for each record that comes would cost more than is saved.
-                None => match pause.take() {
-                    Some(pause) => {
-                        sleep(pause).await;
-                        continue;
-                    }
-                    None => break,
-                },
+                None if Instant::now() < ripe => {
+                    sleep_until(ripe).await;
+                    continue;
+                }
+                None => break,
             };
             match next {
                 Some(Ok(message)) => {

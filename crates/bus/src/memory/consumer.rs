@@ -21,7 +21,7 @@ pub struct MemoryConsumer {
 impl MemoryConsumer {
     pub(crate) async fn poll(&mut self, max: usize, gather: Duration) -> Vec<Received> {
         let shared = self.log.shared.clone();
-        let mut until = None;
+        let ripe = Instant::now() + gather;
         let batch = loop {
             let appended = shared.appended.notified();
             tokio::pin!(appended);
@@ -29,15 +29,14 @@ impl MemoryConsumer {
             // Taken positions move only when the batch is handed out, so that a cancelled poll loses nothing.
             let taken = self.take(max);
             let full = taken.len() >= max || taken.iter().map(bytes_of).sum::<usize>() > BATCH_BYTES;
-            if full || (!taken.is_empty() && gather.is_zero()) {
+            if full || (!taken.is_empty() && Instant::now() >= ripe) {
                 break taken;
             }
             if taken.is_empty() {
                 appended.await;
                 continue;
             }
-            let until = *until.get_or_insert_with(|| Instant::now() + gather);
-            if timeout_at(until, appended).await.is_err() {
+            if timeout_at(ripe, appended).await.is_err() {
                 break self.take(max);
             }
         };

@@ -118,6 +118,15 @@ async fn gathering_waits_for_more_and_not_longer_than_it_may(log: Log) {
     assert_eq!(batch.unwrap().len(), 2);
     assert!(begun.elapsed() >= Duration::from_millis(1_500));
     assert!(begun.elapsed() < SOON);
+
+    // Where nothing has come for that long, what comes then is held back no more.
+    let (begun, gather) = (Instant::now(), Duration::from_secs(3));
+    let (batch, ()) = tokio::join!(member.poll(100, gather), async {
+        tokio::time::sleep(gather).await;
+        log.fill(1, 1).await;
+    });
+    assert_eq!(batch.unwrap().len(), 1);
+    assert!(begun.elapsed() < 2 * gather);
     member.close().await;
     log.close().await;
 }
