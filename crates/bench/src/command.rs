@@ -25,10 +25,15 @@ use crate::{
 ///
 /// A rate is sustained if nothing fails, all orders end as they are to, what is under way does not grow and is done
 /// within a second and a tenth of the duration after the last order, and p99 stays within `--bound`.
+///
+/// Options without a workload are those of `saga`: `waybill bench --compare`.
 #[derive(clap::Args, Debug)]
+#[command(args_conflicts_with_subcommands = true, arg_required_else_help = true)]
 pub struct Bench {
     #[command(subcommand)]
-    pub workload: Workload,
+    workload: Option<Workload>,
+    #[command(flatten)]
+    saga: Steady,
 }
 
 /// What is measured.
@@ -58,17 +63,22 @@ pub enum Workload {
 }
 
 impl Bench {
+    /// What is to be measured.
+    pub fn workload(self) -> Workload {
+        self.workload.unwrap_or(Workload::Saga(self.saga))
+    }
+}
+
+impl Workload {
     /// Why this cannot be measured, if it cannot: to be asked before it is run.
     pub fn check(&self) -> anyhow::Result<()> {
-        match &self.workload {
+        match self {
             Workload::Growth(it) => it.check(),
             Workload::Relay(it) => it.check(),
             _ => Ok(()),
         }
     }
-}
 
-impl Workload {
     /// Where its report goes.
     pub fn files(&self) -> &Files {
         match self {
@@ -85,16 +95,16 @@ impl Workload {
 }
 
 /// Carries it out with the programs in `programs`. An error says that it could not be carried out at all.
-pub async fn run(bench: &Bench, programs: PathBuf, tell: Tell<'_>) -> anyhow::Result<Report> {
+pub async fn run(workload: &Workload, programs: PathBuf, tell: Tell<'_>) -> anyhow::Result<Report> {
     let progress = Progress::new(tell);
-    let counting = matches!(bench.workload, Workload::Idle(_));
+    let counting = matches!(workload, Workload::Idle(_));
     let ground = Arc::new(if counting { Ground::counting().await? } else { Ground::lay().await? });
     let provenance = Provenance::of(&ground, &programs).await;
     progress.tell("a Kafka and a Postgres of their own run");
     let warning = provenance.warning();
     warning.iter().for_each(|it| progress.tell(&format!("WARNING: {it}")));
     let stage = Stage { ground: ground.clone(), programs: &programs, progress: &progress };
-    let report = carry_out(&bench.workload, stage).await?;
+    let report = carry_out(workload, stage).await?;
     let warnings = report.warnings.iter().cloned().chain(warning).chain(report.disturbance()).collect();
     Ok(Report { provenance, warnings, ..report })
 }
@@ -112,5 +122,38 @@ async fn carry_out(workload: &Workload, stage: Stage<'_>) -> anyhow::Result<Repo
         Workload::Relay(it) => parts::relay(it, ground, progress).await,
         Workload::Consume(it) => parts::consume(it, ground, progress).await,
         Workload::Ceilings(it) => parts::ceilings(it, ground, progress).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        bench: Bench,
+    }
+
+    fn workload(args: &str) -> Workload {
+        let cli = Cli::try_parse_from(args.split(' ')).unwrap_or_else(|it| panic!("{args}: {it}"));
+        cli.bench.workload()
+    }
+
+    #[test]
+    fn what_is_compared_without_being_named_is_one_message_a_transaction() {
+        for args in ["bench --compare --rate 5", "bench saga --rate 5 --compare"] {
+            let Workload::Saga(asked) = workload(args) else { panic!("{args} is not of saga") };
+            let names: Vec<_> = asked.compare.iter().map(|it| it.name.as_str()).collect();
+            assert_eq!((names, asked.load.rate), (vec!["usual", "batch=1"], 5.0), "{args}");
+        }
+        assert!(matches!(workload("bench relay --compare"), Workload::Relay(_)));
+    }
+
+    #[test]
+    fn options_of_one_workload_are_not_given_to_another() {
+        assert!(Cli::try_parse_from(["bench", "--rate", "5", "relay"]).is_err());
     }
 }

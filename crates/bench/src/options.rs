@@ -46,8 +46,10 @@ pub struct Steady {
     /// How long each rate is tried in that search.
     #[arg(long, default_value = "15s", value_parser = time, requires = "find_capacity")]
     pub trial: Duration,
-    /// Measure these settings in turns and put each beside the first: `usual,batch=100,batch=1`.
+    /// Measure these settings in turns and put each beside the first: `usual,batch=100,batch=1`; without any,
+    /// `usual,batch=1`.
     #[arg(long, value_name = "SETTINGS", value_delimiter = ',', conflicts_with = "with")]
+    #[arg(num_args = 0..=1, default_missing_values = ["usual", "batch=1"])]
     pub compare: Vec<Variant>,
     /// How many turns each of them has.
     #[arg(long, default_value_t = 3, requires = "compare", value_parser = clap::value_parser!(u32).range(1..=100))]

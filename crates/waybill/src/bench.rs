@@ -13,8 +13,9 @@ use crate::{
 };
 
 pub(crate) async fn run(bench: Bench) -> anyhow::Result<()> {
-    bench.check().map_err(|it| Misused(it.to_string()))?;
-    let files = bench.workload.files();
+    let workload = bench.workload();
+    workload.check().map_err(|it| Misused(it.to_string()))?;
+    let files = workload.files();
     writable(files.json.as_deref(), files.html.as_deref())?;
     let program = env::current_exe().context("finding this program")?;
     let programs = program.parent().context("this program has no directory")?.to_owned();
@@ -25,7 +26,7 @@ pub(crate) async fn run(bench: Bench) -> anyhow::Result<()> {
         tell("interrupted: what was started ends, and its data is removed");
     };
     let report = tokio::select! {
-        report = bench::run(&bench, programs, &tell) => report?,
+        report = bench::run(&workload, programs, &tell) => report?,
         // The servers and programs have ended with the bench, which is dropped by now.
         () = interrupted => return Err(Interrupted.into()),
     };
