@@ -20,8 +20,8 @@ use crate::{
 /// Measure what an order costs and how long it takes, on a suite of its own.
 ///
 /// Everything runs on a Kafka and a Postgres of its own, beside whatever else runs here. Exit code 1: the books do not
-/// balance afterwards. Exit code 4: they do, and the suite did not keep up with a rate that it was asked for, so that the
-/// figures are those of an overload. Exit code 130: interrupted.
+/// balance afterwards, or it could not be carried out. Exit code 4: they do, and the suite did not keep up with a rate
+/// that it was asked for, so that the figures are those of an overload. Exit code 130: interrupted.
 ///
 /// A rate is sustained if nothing fails, all orders end as they are to, what is under way does not grow and is done
 /// within a second and a tenth of the duration after the last order, and p99 stays within `--bound`.

@@ -72,6 +72,9 @@ pub(crate) async fn run(asked: &Growth, stage: &Stage<'_>) -> anyhow::Result<Rep
         figures.0.extend(suite.sizes().await?.0);
         report.overloads.extend(observed.overloads(1).into_iter().map(|it| format!("{name}, {it}")));
         report.runs.push(Run { name, figures });
+        if !stage.settled(&suite, &observed).await? {
+            break;
+        }
     }
     report.picture_cpu("order");
     report.runs.extend(drift(&report.runs));
@@ -90,7 +93,6 @@ async fn place(
     let measured = Phase { name: "measured".to_owned(), lasts, rate };
     let observed = observe(suite, asked.load.plan([measured]), Instant::now(), stage.progress).await?;
     given.add(&observed);
-    stage.settled(suite, &observed).await?;
     Ok(observed)
 }
 

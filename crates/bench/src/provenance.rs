@@ -112,7 +112,7 @@ fn commit(programs: &Path) -> Option<String> {
     let changed =
         git(&["status", "--porcelain", "--untracked-files=no", ":/"]).is_none_or(|it| !it.is_empty());
     // What was committed since has not been built, unless it was built before it was committed.
-    let sources = [":/crates", ":/Cargo.lock", ":(top,exclude,glob)crates/*/tests/**"];
+    let sources = [":/crates", ":/Cargo.toml", ":/Cargo.lock", ":(top,exclude,glob)crates/*/tests/**"];
     let committed = git(&[&["log", "-1", "--format=%ct", "HEAD", "--"][..], &sources].concat());
     let built = fs::metadata(std::env::current_exe().ok()?).and_then(|it| it.modified()).ok()?;
     let built = built.duration_since(UNIX_EPOCH).ok()?.as_secs();

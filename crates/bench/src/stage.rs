@@ -3,8 +3,6 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use anyhow::ensure;
-
 use crate::{
     arrivals::Phase,
     ground::Ground,
@@ -56,14 +54,19 @@ impl Stage<'_> {
     }
 
     /// Waits for what a load has left under way, perhaps without knowing of it: whatever is measured next would pay.
-    pub(crate) async fn settled(&self, suite: &Suite, observed: &Observed) -> anyhow::Result<()> {
+    /// `false`: it does not come to rest, which is for the audit to explain.
+    pub(crate) async fn settled(&self, suite: &Suite, observed: &Observed) -> anyhow::Result<bool> {
         if observed.is_settled() {
-            return Ok(());
+            return Ok(true);
         }
         self.tell("what is under way is waited for");
         let left = suite.rest(PATIENCE, self.progress).await?;
-        ensure!(left.is_empty(), "the suite does not come to rest: there are {left:?}");
-        Ok(())
+        if !left.is_empty() {
+            self.tell(&format!(
+                "nothing more is measured, as the suite does not come to rest: there are {left:?}"
+            ));
+        }
+        Ok(left.is_empty())
     }
 
     /// Waits for rest and has the books audited; then the suite is gone. Why its figures are of no use.

@@ -5,6 +5,8 @@ mod compare;
 
 use std::time::{Duration, Instant};
 
+use anyhow::Context;
+
 use crate::{
     arrivals::Phase,
     figures::Figures,
@@ -31,8 +33,8 @@ pub(crate) enum Kind {
 }
 
 /// In a rate that the search has found something may go wrong when it is measured for longer: then it is measured
-/// once more, and then those below it.
-const LOWER: [f64; 4] = [1.0, 1.0, NEAR, NEAR * NEAR];
+/// once more, and then so many below it, each by as much as a search may be wrong.
+const LOWER: i32 = 6;
 /// Orders that `ingest` places at the most in a trial and in the measurement of what was found, and with how many the
 /// other services have to catch up before the search goes on: they do their part when all is measured.
 const TRIAL: f64 = 30_000.0;
@@ -65,6 +67,8 @@ struct Loaded {
     given: Given,
     /// Those of `ingest` that the other services have not seen.
     waiting: u64,
+    /// It has not come to rest after a load: nothing more is to be measured on it.
+    stuck: bool,
 }
 
 impl Bench<'_> {
@@ -80,7 +84,7 @@ impl Bench<'_> {
             .asked("duration", format!("{:?}", self.asked.duration))
             .asked("skus", format!("{:?}", self.skus()).to_lowercase());
         if self.asked.compare.is_empty() {
-            let measured = self.measure(&load.with).await?;
+            let measured = self.measure(&load.with, self.asked.find_capacity).await?;
             report.pictures = picture::all(&measured.observed);
             if !measured.trials.is_empty() {
                 report.pictures.push(picture::trials(&measured.trials));
@@ -95,13 +99,13 @@ impl Bench<'_> {
         Ok(report)
     }
 
-    /// A suite of its own, measured, audited, and cleared away.
-    async fn measure(&self, variant: &Variant) -> anyhow::Result<Measured> {
+    /// A suite of its own, measured at the rate that was asked for or at its capacity, audited, and cleared away.
+    async fn measure(&self, variant: &Variant, find_capacity: bool) -> anyhow::Result<Measured> {
         let suite = self.stage.suite(variant).await?;
-        let mut loaded = Loaded { suite, given: Given::default(), waiting: 0 };
+        let mut loaded = Loaded { suite, given: Given::default(), waiting: 0, stuck: false };
         self.send_others_away(&loaded.suite).await?;
         let (mut trials, mut warnings) = (Vec::new(), Vec::new());
-        let observed = match self.asked.find_capacity {
+        let observed = match find_capacity {
             true => self.capacity(&mut loaded, &mut trials, &mut warnings).await?,
             false => self.observe(&mut loaded, self.plan(self.asked.load.rate, self.asked.duration)).await?,
         };
@@ -122,26 +126,34 @@ impl Bench<'_> {
         warnings: &mut Vec<String>,
     ) -> anyhow::Result<Observed> {
         let mut search = Search::from(self.asked.load.rate);
-        while let Some(rate) = search.rate() {
+        let mut last = None;
+        while let Some(rate) = search.rate().filter(|_| !loaded.stuck) {
             self.let_others_catch_up(loaded).await?;
             let observed = self.observe(loaded, self.bounded(rate, self.asked.trial, TRIAL)).await?;
             trials.push(Run { name: format!("trial at {rate:.0}/s"), figures: observed.figures(1) });
             search.note(observed.sustained(1).is_ok());
+            last = Some(observed);
         }
-        let found = search.found()?;
         if !search.is_near() {
-            warnings.push(format!("the search has given up: {found:.0}/s is sustained, and perhaps more is"));
+            let found = match search.found() {
+                Some(rate) => format!("{rate:.0}/s is sustained, and perhaps more is"),
+                None => "no rate that was tried is sustained".to_owned(),
+            };
+            warnings.push(format!("the search has given up: {found}"));
         }
-        let [first, lower @ ..] = LOWER.map(|it| found / it);
+        let Some(found) = search.found().filter(|_| !loaded.stuck) else {
+            return last.context("nothing was tried");
+        };
         let mut observed =
-            self.observe(loaded, self.bounded(first, self.asked.duration, MEASUREMENT)).await?;
-        for rate in lower {
-            if observed.sustained(1).is_ok() {
+            self.observe(loaded, self.bounded(found, self.asked.duration, MEASUREMENT)).await?;
+        for lower in 0..=LOWER {
+            if loaded.stuck || observed.sustained(1).is_ok() {
                 break;
             }
             let name = format!("measured at {:.0}/s", observed.plan.phases[1].rate);
             trials.push(Run { name, figures: observed.figures(1) });
             self.let_others_catch_up(loaded).await?;
+            let rate = found / NEAR.powi(lower);
             observed = self.observe(loaded, self.bounded(rate, self.asked.duration, MEASUREMENT)).await?;
         }
         Ok(observed)
@@ -157,7 +169,7 @@ impl Bench<'_> {
         loaded.given.add(&observed);
         loaded.waiting += observed.orders.len() as u64;
         if self.kind != Kind::Ingest {
-            self.stage.settled(&loaded.suite, &observed).await?;
+            loaded.stuck = !self.stage.settled(&loaded.suite, &observed).await?;
         }
         Ok(observed)
     }
