@@ -6,11 +6,16 @@ use std::{
     collections::HashMap,
     convert::Infallible,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, atomic::Ordering},
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, Wake, Waker},
     time::Duration,
 };
 
-use futures::{FutureExt, StreamExt};
+use futures::{Stream, StreamExt};
 use rdkafka::{
     ClientConfig, Message, Offset, TopicPartitionList,
     consumer::{Consumer as _, StreamConsumer},
@@ -102,7 +107,7 @@ impl KafkaConsumer {
         let mut stream = inner.stream();
         let mut bytes: usize = gathered.iter().map(bytes_of).sum();
         while gathered.len() < max && bytes <= BATCH_BYTES {
-            let next = match stream.next().now_or_never() {
+            let next = match look(&mut stream) {
                 Some(next) => next,
                 None if gathered.is_empty() => stream.next().await,
                 // Slept through: to be woken for each record that comes would cost more than is saved.
@@ -202,6 +207,27 @@ impl KafkaConsumer {
         // brokers before its last commit): then the group finds out itself.
         let leaving = tokio::task::spawn_blocking(move || drop(self.inner));
         let _ = tokio::time::timeout(LEAVE, leaving).await;
+    }
+}
+
+/// What is there. The client's statistics overtake its records, and its stream is pending after each with its waker
+/// woken: that is not the end of what is there.
+fn look<S: Stream + Unpin>(stream: &mut S) -> Option<Option<S::Item>> {
+    let woken = Arc::new(Woken(AtomicBool::new(true)));
+    let waker = Waker::from(woken.clone());
+    while woken.0.swap(false, Ordering::AcqRel) {
+        if let Poll::Ready(next) = Pin::new(&mut *stream).poll_next(&mut Context::from_waker(&waker)) {
+            return Some(next);
+        }
+    }
+    None
+}
+
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Release);
     }
 }
 
