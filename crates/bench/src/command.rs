@@ -73,6 +73,7 @@ impl Workload {
     /// Why this cannot be measured, if it cannot: to be asked before it is run.
     pub fn check(&self) -> anyhow::Result<()> {
         match self {
+            Workload::Saga(it) | Workload::Ingest(it) | Workload::Hot(it) => it.check(),
             Workload::Growth(it) => it.check(),
             Workload::Relay(it) => it.check(),
             _ => Ok(()),
@@ -105,6 +106,11 @@ pub async fn run(workload: &Workload, programs: PathBuf, tell: Tell<'_>) -> anyh
     warning.iter().for_each(|it| progress.tell(&format!("WARNING: {it}")));
     let stage = Stage { ground: ground.clone(), programs: &programs, progress: &progress };
     let report = carry_out(workload, stage).await?;
+    if matches!(workload, Workload::Relay(_) | Workload::Consume(_) | Workload::Ceilings(_))
+        && report.passed()
+    {
+        progress.tell("the books of each run are in order");
+    }
     let warnings = report.warnings.iter().cloned().chain(warning).chain(report.disturbance()).collect();
     Ok(Report { provenance, warnings, ..report })
 }
@@ -150,6 +156,12 @@ mod tests {
             assert_eq!((names, asked.load.rate), (vec!["usual", "batch=1"], 5.0), "{args}");
         }
         assert!(matches!(workload("bench relay --compare"), Workload::Relay(_)));
+    }
+
+    #[test]
+    fn a_comparison_has_two_settings() {
+        assert!(workload("bench --compare usual").check().is_err());
+        assert!(workload("bench --compare usual,usual").check().is_ok());
     }
 
     #[test]

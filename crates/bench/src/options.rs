@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
+use anyhow::ensure;
+
 use crate::{arrivals::Spacing, orders::Skus, output::Files, variant::Variant};
 
 /// What all workloads of whole suites are told.
 #[derive(clap::Args, Debug, Clone)]
 pub struct Load {
     /// Orders a second; with `--find-capacity` where the search begins.
-    #[arg(long, default_value_t = 100.0, value_parser = rate)]
+    #[arg(long, default_value_t = 100.0, value_parser = rate, allow_negative_numbers = true)]
     pub rate: f64,
     /// A rate is sustained only if 99 of 100 orders are confirmed in this time from when they were due; of `ingest`, are
     /// accepted.
@@ -18,8 +20,10 @@ pub struct Load {
     /// until it has compiled what it does.
     #[arg(long, default_value = "30s", value_parser = time)]
     pub warm_up: Duration,
+    /// How orders follow each other.
     #[arg(long, value_enum, default_value_t = Spacing::Poisson)]
     pub arrivals: Spacing,
+    /// How products are chosen.
     #[arg(long, value_enum, default_value_t = Skus::Uniform)]
     pub skus: Skus,
     /// What arrivals and orders are drawn from.
@@ -54,6 +58,13 @@ pub struct Steady {
     /// How many turns each of them has.
     #[arg(long, default_value_t = 3, requires = "compare", value_parser = clap::value_parser!(u32).range(1..=100))]
     pub rounds: u32,
+}
+
+impl Steady {
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
+        ensure!(self.compare.len() != 1, "a comparison needs two settings: usual,batch=1");
+        Ok(())
+    }
 }
 
 /// `90s`, `500ms`, `5m`, `1h`: up to a day.

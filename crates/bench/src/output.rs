@@ -180,12 +180,22 @@ impl Report {
         self.pictures.insert(0, Picture::Bars(bars));
     }
 
+    /// What it all comes to, and whether that is good.
+    fn verdict(&self) -> (&'static str, bool) {
+        match (self.passed(), self.overloads.is_empty()) {
+            (false, _) => ("Failed", false),
+            (true, false) => ("More than it keeps up with", false),
+            (true, true) => ("Passed", true),
+        }
+    }
+
     /// A self-contained page.
     pub fn page(&self) -> String {
         let asked: Vec<String> = self.asked.iter().map(|(name, value)| format!("{name} {value}")).collect();
+        let (word, good) = self.verdict();
         let mut page = Page::new(format!("Waybill: bench {}", self.workload))
             .text(asked.join(", "))
-            .verdict(self.passed() && self.overloads.is_empty(), self.remarks())
+            .verdict(word, good, self.remarks())
             .table(&["measured", ""], self.provenance.rows());
         for picture in &self.pictures {
             page = match picture {
@@ -262,6 +272,7 @@ mod tests {
         assert_eq!(report.remarks(), ["NOT SUSTAINED  500/s is not sustained", "WARNING  debug"]);
         let page = report.page();
         assert!(page.contains("verdict failed") && page.contains("NOT SUSTAINED"), "{page}");
+        assert!(page.contains("More than it keeps up with"), "{page}");
     }
 
     #[test]

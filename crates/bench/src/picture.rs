@@ -23,7 +23,7 @@ pub(crate) fn all(observed: &Observed) -> Vec<Picture> {
 }
 
 /// Latency by percentile, to the end or the answer, of several loads with a name each.
-pub(crate) fn side_by_side<'a>(all: impl Iterator<Item = (&'a str, &'a Observed)>) -> Picture {
+pub(crate) fn side_by_side<'a>(all: impl Iterator<Item = (String, &'a Observed)>) -> Picture {
     let series = all.filter_map(|(name, observed)| {
         let followed = if observed.plan.to_the_end { "ended" } else { "answered" };
         let latencies = observed.latencies(observed.plan.phases.len() - 1);

@@ -113,10 +113,11 @@ impl Suite {
         &mut self,
         name: &'static str,
         programs: &Path,
-        mut env: Vec<(String, String)>,
+        env: Vec<(String, String)>,
     ) -> anyhow::Result<()> {
         let at = SocketAddr::from(([127, 0, 0, 1], local::free_port()?));
-        env.extend([("HTTP_ADDR".to_owned(), at.to_string()), ("RUST_LOG".to_owned(), "warn".to_owned())]);
+        let usual = [("HTTP_ADDR".to_owned(), at.to_string()), ("RUST_LOG".to_owned(), "warn".to_owned())];
+        let env = usual.into_iter().chain(env).collect();
         let file = programs.join(format!("waybill-{name}"));
         ensure!(file.is_file(), "{} is not built: cargo build --release --workspace --bins", file.display());
         let dir = self.dir();

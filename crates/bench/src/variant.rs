@@ -1,6 +1,6 @@
 //! Settings that a suite is measured with.
 
-use std::str::FromStr;
+use std::{collections::HashSet, str::FromStr};
 
 /// What differs from the usual settings: `batch=1`, `workers=2+partitions=3`, `OUTBOX_LIMIT=1000`, `usual`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,8 +21,20 @@ impl Default for Variant {
     }
 }
 
+/// What a bench gives each process itself.
+const GIVEN: [&str; 7] = [
+    "ADMIN_ADDR",
+    "DATABASE_URL",
+    "HTTP_ADDR",
+    "INSTANCE_ID",
+    "KAFKA_BOOTSTRAP_SERVERS",
+    "PROVIDER_URL",
+    "TOPIC_PREFIX",
+];
+
 impl Variant {
-    fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
+    /// Takes a setting; what it has set.
+    fn set<'n>(&mut self, name: &'n str, value: &str) -> Result<&'n str, String> {
         let number = |most: usize| {
             let number = value.parse().ok().filter(|it| (1..=most).contains(it));
             number.ok_or_else(|| format!("expected 1 to {most} for {name}, not `{value}`"))
@@ -32,12 +44,13 @@ impl Variant {
             "workers" => number(64).map(|_| "WORKERS")?,
             "partitions" => {
                 self.partitions = Some(number(100)? as i32);
-                return Ok(());
+                return Ok(name);
             }
             "processes" => {
                 self.processes = number(8)?;
-                return Ok(());
+                return Ok(name);
             }
+            other if GIVEN.contains(&other) => return Err(format!("{other} is given by the bench")),
             other if !other.is_empty() && other.chars().all(|it| it.is_ascii_uppercase() || it == '_') => {
                 other
             }
@@ -47,7 +60,7 @@ impl Variant {
             }
         };
         self.env.push((variable.to_owned(), value.to_owned()));
-        Ok(())
+        Ok(variable)
     }
 }
 
@@ -56,10 +69,13 @@ impl FromStr for Variant {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let mut variant = Self { name: text.to_owned(), ..Self::default() };
+        let mut set = HashSet::new();
         for setting in text.split('+').filter(|_| text != "usual") {
             let (name, value) =
                 setting.split_once('=').ok_or("expected usual, or NAME=VALUE, joined by +")?;
-            variant.set(name, value)?;
+            if !set.insert(variant.set(name, value)?) {
+                return Err(format!("{name} is set twice"));
+            }
         }
         Ok(variant)
     }
@@ -75,8 +91,19 @@ mod tests {
         let env = [("BATCH_SIZE", "1"), ("OUTBOX_LIMIT", "7")].map(|it| (it.0.to_owned(), it.1.to_owned()));
         assert_eq!((variant.partitions, variant.processes, variant.env), (Some(3), 2, env.to_vec()));
         assert_eq!("usual".parse(), Ok(Variant::default()));
-        for wrong in ["batch", "", "lot=1", "partitions=0", "processes=0", "batch=1+", "batch=0", "workers=x"]
-        {
+        for wrong in [
+            "batch",
+            "",
+            "lot=1",
+            "partitions=0",
+            "processes=0",
+            "batch=1+",
+            "batch=0",
+            "workers=x",
+            "batch=1+batch=2",
+            "batch=1+BATCH_SIZE=2",
+            "HTTP_ADDR=127.0.0.1:1",
+        ] {
             assert!(wrong.parse::<Variant>().is_err(), "{wrong}");
         }
     }

@@ -20,8 +20,11 @@ pub fn page(report: &Report) -> String {
         report.began_at,
         number(report.faults.len(), "fault")
     );
-    let page =
-        Page::new(title).text(lead).verdict(report.passed(), &report.failures).timeline(&timeline(report));
+    let verdict = if report.passed() { "Passed" } else { "Failed" };
+    let page = Page::new(title)
+        .text(lead)
+        .verdict(verdict, report.passed(), &report.failures)
+        .timeline(&timeline(report));
     let broken: Vec<_> = broken(report).collect();
     let page = match broken.is_empty() {
         true => page,

@@ -60,6 +60,10 @@ impl<D: Decider> Worker<D> {
             let begun = Instant::now();
             let mut consumer = self.bus.consumer(&self.group, &self.topics, self.instance.as_deref())?;
             let consumed = self.consume(&mut consumer, &mut link, &shutdown).await;
+            if consumed.is_err() {
+                // A transaction that was under way holds its locks until it is ended: the partitions' new owner waits.
+                link.drop_connection();
+            }
             consumer.close().await;
             let Err(error) = consumed else { break };
             tracing::warn!(%error, "the consumer begins anew at its committed offsets");

@@ -17,7 +17,7 @@ use bus::{
 use futures::FutureExt;
 use opentelemetry::KeyValue;
 use sqlx::{PgConnection, postgres::PgConnectOptions};
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use self::page::{Batch, Pages, Sweep};
@@ -175,6 +175,8 @@ impl Relay {
         };
         let mut stopped = pin!(stopped);
         let mut attend = tokio::time::interval(ATTEND_EVERY);
+        // Those that were missed while nothing was under way are not made up for.
+        attend.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             if under_way.len() < self.at_once(caution) && !shutdown.is_cancelled() {
                 if sweep.is_hungry(caution) {

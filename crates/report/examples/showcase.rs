@@ -99,8 +99,8 @@ fn main() -> std::io::Result<()> {
     ];
     let page = Page::new("Faults at 100 orders a second, seed 42")
         .text("40 faults in 5 minutes on 4 services, Kafka and Postgres, as planned by seed 42.")
-        .verdict(false, reasons)
-        .verdict(true, ["All 30,112 accepted orders have ended; all laws hold."])
+        .verdict("Failed", false, reasons)
+        .verdict("Passed", true, ["All 30,112 accepted orders have ended; all laws hold."])
         .table(&["law", "says", "checked", "violations"], laws.map(|it| [it.0, it.1, it.2, it.3]))
         .section("What happened when")
         .timeline(&run("40 faults in 5 minutes", 42, 300.0, 40))

@@ -52,9 +52,14 @@ impl Page {
         self.with(format_args!("<h2>{}</h2>\n", Escaped(title)))
     }
 
-    /// What it all comes to, and why.
-    pub fn verdict<T: Display>(self, passed: bool, reasons: impl IntoIterator<Item = T>) -> Self {
-        let (class, word) = if passed { ("passed", "Passed") } else { ("failed", "Failed") };
+    /// What it all comes to, in a word, whether that is good, and why.
+    pub fn verdict<T: Display>(
+        self,
+        word: impl Display,
+        good: bool,
+        reasons: impl IntoIterator<Item = T>,
+    ) -> Self {
+        let (class, word) = (if good { "passed" } else { "failed" }, Escaped(word));
         let items = reasons.into_iter().map(|it| format!("<li>{}</li>", Escaped(it)));
         let list = items.collect::<String>();
         let list = if list.is_empty() { list } else { format!("<ul>{list}</ul>") };

@@ -18,7 +18,7 @@ fn page_of(text: &str) -> String {
     let axis = || (Axis::Linear, text.to_owned());
     Page::new(text)
         .text(text)
-        .verdict(false, [text])
+        .verdict(text, false, [text])
         .section(text)
         .table(&[text], [[text]])
         .timeline(&timeline)
@@ -64,11 +64,11 @@ fn columns_of_numbers_are_aligned() {
 
 #[test]
 fn a_verdict_says_whether_and_why() {
-    let passed = Page::new("x").verdict(true, ["all is well"]).to_html();
+    let passed = Page::new("x").verdict("Passed", true, ["all is well"]).to_html();
     assert!(
         passed.contains("<div class=\"verdict passed\"><strong>Passed</strong><ul><li>all is well</li></ul>")
     );
-    let failed = Page::new("x").verdict(false, [] as [&str; 0]).to_html();
+    let failed = Page::new("x").verdict("Failed", false, [] as [&str; 0]).to_html();
     assert!(failed.contains("<div class=\"verdict failed\"><strong>Failed</strong></div>"));
 }
 

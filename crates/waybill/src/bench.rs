@@ -38,10 +38,7 @@ pub(crate) async fn run(bench: Bench) -> anyhow::Result<()> {
     if !report.passed() {
         bail!("the figures are not to be used: {} reasons, see above", report.failures.len());
     }
-    match report.overloads.len() {
-        0 => Ok(()),
-        count => Err(Overloaded(count).into()),
-    }
+    if report.overloads.is_empty() { Ok(()) } else { Err(Overloaded.into()) }
 }
 
 fn tell_of(report: &Report) {

@@ -42,8 +42,10 @@ pub(crate) struct Unseen(pub(crate) anyhow::Error);
 
 /// What was measured is an overload.
 #[derive(Debug, thiserror::Error)]
-#[error("NOT SUSTAINED: the suite did not keep up, {0} times, see above: latencies are those of an overload")]
-pub(crate) struct Overloaded(pub(crate) usize);
+#[error(
+    "NOT SUSTAINED: it did not keep up with a rate that was asked for: latencies are those of an overload"
+)]
+pub(crate) struct Overloaded;
 
 /// Somebody has asked it to stop before it was done.
 #[derive(Debug, thiserror::Error)]

@@ -54,11 +54,16 @@ pub(crate) fn writable(json: Option<&Path>, html: Option<&Path>) -> Result<(), M
         let text = "--json and --html need a file each, and the second report would overwrite the first";
         return Err(Misused(format!("{text}: {}", html.display())));
     }
+    if html.is_some_and(is_stdout) {
+        return Err(Misused("--html cannot go to standard output: name a file".to_owned()));
+    }
     for file in [json, html].into_iter().flatten().filter(|it| !is_stdout(it)) {
         // A report that is there stays until there is another, and where none is, none is left if there is none to come.
         let is_there = file.exists();
         let opened = fs::OpenOptions::new().create(true).append(true).open(file);
-        let removed = opened.and_then(|_| if is_there { Ok(()) } else { fs::remove_file(file) });
+        // Of a link to nothing what it leads to is removed, and the link stays.
+        let remove = || fs::remove_file(fs::canonicalize(file)?);
+        let removed = opened.and_then(|_| if is_there { Ok(()) } else { remove() });
         removed.map_err(|error| Misused(format!("writing {}: {error}", file.display())))?;
     }
     Ok(())

@@ -65,6 +65,7 @@ pub(crate) async fn run(
     progress: &Progress<'_>,
 ) -> anyhow::Result<Report> {
     let machine = Machine::on(ground);
+    let told = |all: &[u32]| all.iter().map(u32::to_string).collect::<Vec<_>>().join(" ");
     let mut report = Report::new("consume").asked("messages", asked.messages);
     let cases = asked.cases();
     let mut turns = Turns::of(cases.iter().map(|it| asked.name(*it)));
@@ -83,8 +84,10 @@ pub(crate) async fn run(
         }
     }
     if asked.compare {
-        report = report.asked("rounds", asked.rounds);
+        report = report.asked("keys", asked.most_keys()).asked("rounds", asked.rounds);
         report.ratios = turns.to_first(&FIGURES);
+    } else {
+        report = report.asked("keys", told(&asked.keys)).asked("percent duplicates", told(&asked.duplicates));
     }
     report.runs = turns.medians();
     report.picture_cpu("1000");
@@ -99,10 +102,14 @@ impl Consume {
         }
     }
 
+    fn most_keys(&self) -> u32 {
+        self.keys.iter().copied().max().unwrap_or(1)
+    }
+
     fn cases(&self) -> Vec<Case> {
         let usual = |keys, duplicates| Case { messages: self.messages, duplicates, keys, batch: BATCH };
         if self.compare {
-            let keys = self.keys.iter().copied().max().unwrap_or(1);
+            let keys = self.most_keys();
             let messages = |batch: usize| {
                 (self.messages as usize * batch / BATCH).max(self.messages.min(2_000) as usize) as u32
             };

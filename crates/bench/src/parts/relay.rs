@@ -86,15 +86,18 @@ pub(crate) async fn run(
     progress: &Progress<'_>,
 ) -> anyhow::Result<Report> {
     let machine = Machine::on(ground);
-    let mut report = Report::new("relay").asked("rows", asked.rows).asked("seconds", asked.seconds);
+    let mut report = Report::new("relay").asked("rows", asked.rows);
+    progress.tell("warming up");
+    let warm_up = Drain { way: Way::Ours, rows: asked.rows.clamp(FEWEST, WARM_UP) };
+    report.failures.extend(warm_up.run(&machine, "warmed_up").await?.1);
     if !asked.compare.is_empty() {
+        report = report.asked("rounds", asked.rounds);
         compare(asked, &machine, &mut report, progress).await?;
         report.picture_cpu("1000");
         return Ok(report);
     }
-    progress.tell("warming up");
-    let warm_up = Drain { way: Way::Ours, rows: asked.rows.clamp(FEWEST, WARM_UP) };
-    report.failures.extend(warm_up.run(&machine, "warmed_up").await?.1);
+    let rates: Vec<String> = asked.rates.iter().map(u32::to_string).collect();
+    report = report.asked("events a second", rates.join(" ")).asked("seconds", asked.seconds);
     if asked.rows > 0 {
         progress.tell(&format!("emptying an outbox of {} rows", asked.rows));
         let drain = Drain { way: Way::Ours, rows: asked.rows };

@@ -49,7 +49,9 @@ impl Bench<'_> {
                 last.insert(index, measured.observed);
             }
         }
-        let last = last.iter().map(|(index, it)| (turns.name(*index), it));
+        let last = last
+            .iter()
+            .map(|(index, it)| (format!("{}, {:.0}/s", turns.name(*index), it.plan.phases[1].rate), it));
         report.pictures.push(picture::side_by_side(last));
         let latencies = if self.asked.find_capacity { &[][..] } else { &LATENCIES };
         report.ratios = turns.to_first(&[&FIGURES, latencies].concat());
