@@ -106,10 +106,9 @@ pub async fn run(workload: &Workload, programs: PathBuf, tell: Tell<'_>) -> anyh
     warning.iter().for_each(|it| progress.tell(&format!("WARNING: {it}")));
     let stage = Stage { ground: ground.clone(), programs: &programs, progress: &progress };
     let report = carry_out(workload, stage).await?;
-    if matches!(workload, Workload::Relay(_) | Workload::Consume(_) | Workload::Ceilings(_))
-        && report.passed()
-    {
-        progress.tell("the books of each run are in order");
+    if matches!(workload, Workload::Relay(_) | Workload::Consume(_) | Workload::Ceilings(_)) {
+        let (good, bad) = ("the books of each run are in order", "the books do not balance");
+        progress.tell(if report.passed() { good } else { bad });
     }
     let warnings = report.warnings.iter().cloned().chain(warning).chain(report.disturbance()).collect();
     Ok(Report { provenance, warnings, ..report })

@@ -180,6 +180,13 @@ impl Report {
         self.pictures.insert(0, Picture::Bars(bars));
     }
 
+    /// A bar for each run, of how much it does in a second.
+    pub(crate) fn picture_rates(&mut self) {
+        let rate = |it: &Run| Some((it.name.clone(), vec![("rate".to_owned(), it.figures.get("rate")?)]));
+        let bars = self.runs.iter().filter_map(rate).collect();
+        self.pictures.insert(0, Picture::Bars(Bars { title: "Rate".into(), unit: "/s".into(), bars }));
+    }
+
     /// What it all comes to, and whether that is good.
     fn verdict(&self) -> (&'static str, bool) {
         match (self.passed(), self.overloads.is_empty()) {

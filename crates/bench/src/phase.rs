@@ -18,7 +18,7 @@ pub(crate) fn longest_drain(lasts: Duration) -> Duration {
 }
 
 /// What a backlog may grow by in so many seconds.
-fn allowed(rate: f64, seconds: f64) -> f64 {
+pub(crate) fn allowed(rate: f64, seconds: f64) -> f64 {
     CHANCE + rate * (0.1 + GROWTH * seconds)
 }
 

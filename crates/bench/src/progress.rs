@@ -45,6 +45,10 @@ impl<'a> Progress<'a> {
         self.bar.set_position(count);
     }
 
+    pub(crate) fn one_more(&self) {
+        self.bar.inc(1);
+    }
+
     /// How far it is, and how it goes.
     pub(crate) fn at(&self, at: Duration, how: &str) {
         self.bar.set_message(how.to_owned());

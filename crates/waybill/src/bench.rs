@@ -36,7 +36,7 @@ pub(crate) async fn run(bench: Bench) -> anyhow::Result<()> {
     write(files.json.as_deref(), || Ok(serde_json::to_string_pretty(&report)?))?;
     write(files.html.as_deref(), || Ok(report.page()))?;
     if !report.passed() {
-        bail!("the figures are not to be used: {} reasons, see above", report.failures.len());
+        bail!("the figures are not to be used, as the report says: {}", report.failures[0]);
     }
     if report.overloads.is_empty() { Ok(()) } else { Err(Overloaded.into()) }
 }

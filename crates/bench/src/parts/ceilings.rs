@@ -62,6 +62,7 @@ pub(crate) async fn run(
     let machine = Machine::on(ground);
     let mut report = Report::new("ceilings").asked("rounds", asked.rounds).asked("clients", asked.clients);
     let mut turns = Turns::of(PARTS.as_flattened().iter().copied());
+    progress.begin_counting(u64::from(asked.rounds + 1) * PARTS.as_flattened().len() as u64, "turns");
     for round in 0..=asked.rounds {
         let told = if round == 0 { "to warm up".to_owned() } else { format!("turn {round}") };
         for index in order(round) {
@@ -72,13 +73,16 @@ pub(crate) async fn run(
             if round > 0 {
                 turns.put(index, figures);
             }
+            progress.one_more();
         }
     }
+    progress.end();
     for ours in (0..PARTS.as_flattened().len()).step_by(2) {
         report.ratios.extend(turns.ratios(ours, ours + 1, &FIGURES));
     }
     report.runs = turns.medians();
-    report.picture_cpu("1000");
+    report.picture_rates();
+    report.picture_cpu("1,000");
     Ok(report)
 }
 

@@ -74,15 +74,19 @@ pub(crate) async fn run(
         progress.tell("warming up");
         report.failures.extend(case.run(&machine, "warmed_up").await?.1);
     }
-    for round in 0..if asked.compare { asked.rounds as usize } else { 1 } {
+    let rounds = if asked.compare { asked.rounds as usize } else { 1 };
+    progress.begin_counting((rounds * cases.len()) as u64, "turns");
+    for round in 0..rounds {
         for index in turns.order(round) {
             let (case, name) = (cases[index], turns.name(index).to_owned());
             progress.tell(&format!("{} messages: {name}, round {}", case.messages, round + 1));
             let (figures, failures) = case.run(&machine, &format!("consumed_{index}_{round}")).await?;
             report.failures.extend(failures.into_iter().map(|it| format!("{name}: {it}")));
             turns.put(index, figures);
+            progress.one_more();
         }
     }
+    progress.end();
     if asked.compare {
         report = report.asked("keys", asked.most_keys()).asked("rounds", asked.rounds);
         report.ratios = turns.to_first(&FIGURES);
@@ -90,7 +94,8 @@ pub(crate) async fn run(
         report = report.asked("keys", told(&asked.keys)).asked("percent duplicates", told(&asked.duplicates));
     }
     report.runs = turns.medians();
-    report.picture_cpu("1000");
+    report.picture_rates();
+    report.picture_cpu("1,000");
     Ok(report)
 }
 
@@ -162,7 +167,7 @@ impl Case {
         let mut figures = Figures::default();
         figures.put("rate", f64::from(self.messages) / took.as_secs_f64(), "/s");
         let spent = machine.components.usage()?.since(before);
-        figures.put_cpu(&spent, f64::from(self.messages) / 1e3, "1000");
+        figures.put_cpu(&spent, f64::from(self.messages) / 1e3, "1,000");
         Ok(figures)
     }
 

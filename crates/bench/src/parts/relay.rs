@@ -7,6 +7,7 @@ mod steady;
 use std::sync::Arc;
 
 use anyhow::ensure;
+use report::{Plot, Series};
 
 pub(super) use self::drain::{Drain, Way};
 use self::steady::Steady;
@@ -16,7 +17,7 @@ use super::{
 };
 use crate::{
     ground::Ground,
-    output::{Files, Report, Run},
+    output::{Files, Picture, Report, Run},
     progress::Progress,
     turns::Turns,
 };
@@ -93,7 +94,8 @@ pub(crate) async fn run(
     if !asked.compare.is_empty() {
         report = report.asked("rounds", asked.rounds);
         compare(asked, &machine, &mut report, progress).await?;
-        report.picture_cpu("1000");
+        report.picture_rates();
+        report.picture_cpu("1,000");
         return Ok(report);
     }
     let rates: Vec<String> = asked.rates.iter().map(u32::to_string).collect();
@@ -105,6 +107,8 @@ pub(crate) async fn run(
         report.runs.push(Run { name: "drain".into(), figures });
         report.failures.extend(failures);
     }
+    let mut curves = Vec::new();
+    progress.begin_counting(asked.rates.len() as u64, "rates");
     for (turn, rate) in asked.rates.iter().enumerate() {
         progress.tell(&format!("{rate} events a second for {} s", asked.seconds));
         let steady = Steady { rate: *rate, seconds: asked.seconds };
@@ -112,8 +116,12 @@ pub(crate) async fn run(
         report.runs.push(Run { name: format!("{rate}/s"), figures: held.figures });
         report.failures.extend(held.failures);
         report.overloads.extend(held.overload.map(|it| format!("{rate}/s is not sustained: {it}")));
+        curves.push(Series::line(format!("{rate}/s"), held.due_to_reader.curve()));
+        progress.one_more();
     }
-    report.picture_cpu("1000");
+    progress.end();
+    report.pictures.push(Picture::Plot(Plot::percentiles("From due to reader", "ms", curves)));
+    report.picture_cpu("1,000");
     Ok(report)
 }
 
@@ -125,6 +133,7 @@ async fn compare(
     progress: &Progress<'_>,
 ) -> anyhow::Result<()> {
     let mut turns = Turns::of(asked.compare.iter().map(|it| it.name()));
+    progress.begin_counting(u64::from(asked.rounds) * asked.compare.len() as u64, "turns");
     for round in 0..asked.rounds as usize {
         for index in turns.order(round) {
             let drain = Drain { way: asked.compare[index], rows: asked.rows }.of_its_size();
@@ -132,8 +141,10 @@ async fn compare(
             let (figures, failures) = drain.run(machine, &format!("drained_{index}_{round}")).await?;
             report.failures.extend(failures);
             turns.put(index, figures);
+            progress.one_more();
         }
     }
+    progress.end();
     report.ratios = turns.to_first(&FIGURES);
     report.runs = turns.medians();
     Ok(())

@@ -106,8 +106,9 @@ impl KafkaConsumer {
         gathered.retain(|it| it.generation == current);
         let mut stream = inner.stream();
         let mut bytes: usize = gathered.iter().map(bytes_of).sum();
+        let woken = Arc::new(Woken::default());
         while gathered.len() < max && bytes <= BATCH_BYTES {
-            let next = match look(&mut stream) {
+            let next = match look(&mut stream, &woken) {
                 Some(next) => next,
                 None if gathered.is_empty() => stream.next().await,
                 // Slept through: to be woken for each record that comes would cost more than is saved.
@@ -212,9 +213,9 @@ impl KafkaConsumer {
 
 /// What is there. The client's statistics overtake its records, and its stream is pending after each with its waker
 /// woken: that is not the end of what is there.
-fn look<S: Stream + Unpin>(stream: &mut S) -> Option<Option<S::Item>> {
-    let woken = Arc::new(Woken(AtomicBool::new(true)));
+fn look<S: Stream + Unpin>(stream: &mut S, woken: &Arc<Woken>) -> Option<Option<S::Item>> {
     let waker = Waker::from(woken.clone());
+    woken.0.store(true, Ordering::Release);
     while woken.0.swap(false, Ordering::AcqRel) {
         if let Poll::Ready(next) = Pin::new(&mut *stream).poll_next(&mut Context::from_waker(&waker)) {
             return Some(next);
@@ -223,6 +224,7 @@ fn look<S: Stream + Unpin>(stream: &mut S) -> Option<Option<S::Item>> {
     None
 }
 
+#[derive(Default)]
 struct Woken(AtomicBool);
 
 impl Wake for Woken {

@@ -1,5 +1,7 @@
 //! Partitions move while work on them is under way.
 
+use std::time::Duration;
+
 use testkit::eventually;
 
 use crate::{
@@ -48,6 +50,43 @@ async fn a_batch_that_outlives_its_assignment_has_its_effect_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_batch_that_fails_after_its_partitions_moved_is_the_new_owners() {
     zombie(true).await;
+}
+
+/// A member whose place another one of its name takes. What it has claimed is the other's to apply, who waits for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_that_is_fenced_lets_go_of_what_it_has_locked() {
+    let rig = Rig::new().await;
+    // Of itself it would wait for the row for ever, and its backend knows soon when it is alone.
+    let patient =
+        [("lock_timeout", "0"), ("statement_timeout", "0"), ("client_connection_check_interval", "200ms")];
+    let fenced = rig.engine("fenced").with(|it| {
+        it.instance_id = Some("one".to_owned());
+        it.options = it.options.clone().options(patient);
+    });
+    let fenced = fenced.attempt(Duration::from_secs(3_600)).run(|_| true);
+    let orders: Vec<_> = (0..90).map(|it| book(format!("a-{}", it % 30), 1)).collect();
+    let mut sent = rig.send(&orders).await;
+    rig.journal_of(90).await;
+    rig.at_rest().await;
+    let held = rig.hold("select from account for update").await;
+    sent.extend(rig.send(&orders).await);
+    let stalled = rig.blocked("fenced").await;
+
+    let mut twin = rig.bus.consumer(&rig.group(), &[rig.reads()], Some("one-0")).unwrap();
+    tokio::select! {
+        () = rig.gone(stalled) => {}
+        // Until it is fenced in its turn.
+        _ = async { while twin.poll(1, Duration::ZERO).await.is_ok() {} } => rig.gone(stalled).await,
+    }
+    twin.close().await;
+    held.rollback().await.unwrap();
+
+    rig.journal_of(180).await;
+    rig.at_rest().await;
+    rig.drained().await;
+    laws::hold(&rig, &sent).await.unwrap();
+    fenced.stop().await;
+    rig.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

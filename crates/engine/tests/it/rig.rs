@@ -182,14 +182,19 @@ impl Rig {
             .await
             .unwrap();
         assert!(ended, "there was no backend {pid}");
-        eventually(SOON, "the backend is gone", async || {
+        self.gone(pid).await;
+    }
+
+    /// Waits until there is no such backend.
+    #[track_caller]
+    pub(crate) fn gone(&self, pid: i32) -> impl Future<Output = ()> {
+        eventually(SOON, "the backend is gone", async move || {
             let left = sqlx::query_scalar("select count(*) from pg_stat_activity where pid = $1").bind(pid);
             match left.fetch_one(&self.pool).await.unwrap() {
                 0_i64 => Ok(()),
                 _ => Err("it is there"),
             }
         })
-        .await;
     }
 
     /// The dead letters, in their order.

@@ -56,7 +56,7 @@ pub(super) async fn produce(
     let spent = machine.components.usage()?.since(&before);
     let mut figures = Figures::default();
     figures.put("rate", f64::from(rows) / spent.took.as_secs_f64(), "/s");
-    figures.put_cpu(&spent, f64::from(rows) / 1e3, "1000");
+    figures.put_cpu(&spent, f64::from(rows) / 1e3, "1,000");
     let published = Published::read(&machine.bus, &topic).await?;
     Ok((figures, published.failures(name, i64::from(rows) + 1)))
 }
@@ -112,7 +112,7 @@ pub(super) async fn insert(
     let spent = machine.components.usage()?.since(&before);
     let mut figures = Figures::default();
     figures.put("rate", f64::from(case.messages) / spent.took.as_secs_f64(), "/s");
-    figures.put_cpu(&spent, f64::from(case.messages) / 1e3, "1000");
+    figures.put_cpu(&spent, f64::from(case.messages) / 1e3, "1,000");
     let rows = service.count("select count(*) from engine.outbox").await?;
     let lost = (rows != i64::from(case.messages)).then(|| format!("{rows} rows of {}", case.messages));
     connection.close().await?;

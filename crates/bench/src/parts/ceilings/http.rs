@@ -71,7 +71,7 @@ impl Turn {
         let mut figures = Figures::default();
         figures.put("rate", answered.count() as f64 / spent.took.as_secs_f64(), "/s");
         figures.put_latencies("answer", &answered);
-        figures.put_cpu(&spent, answered.count() as f64 / 1e3, "1000");
+        figures.put_cpu(&spent, answered.count() as f64 / 1e3, "1,000");
         Ok((figures, check(&service, first.count() + answered.count()).await?))
     }
 

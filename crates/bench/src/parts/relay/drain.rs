@@ -115,7 +115,7 @@ impl Drain {
         let mut figures = Figures::default();
         figures.put("rate", count as f64 / (last.at - first.at).as_secs_f64(), "/s");
         let spent = last.usage.since(&first.usage);
-        figures.put_cpu(&spent, count as f64 / 1_000.0, "1000");
+        figures.put_cpu(&spent, count as f64 / 1_000.0, "1,000");
         Ok(figures)
     }
 }

@@ -18,13 +18,13 @@ use uuid::Uuid;
 
 use super::KEYS;
 use crate::{
-    figures::{Figures, Latencies},
+    figures::{Figure, Figures, Latencies},
     parts::{
         counter::{Counters, PUBLISHES, Raise},
         machine::{Machine, Running, Service},
         published::Published,
     },
-    phase::longest_drain,
+    phase::{allowed, longest_drain},
 };
 
 /// How long the last events are waited for.
@@ -51,6 +51,15 @@ struct Seen {
     decided: Duration,
 }
 
+/// How a rate was held.
+#[derive(Debug, Clone, Copy)]
+struct Course {
+    /// By how many events the backlog of the last third is larger than that of the first.
+    growth: f64,
+    /// How long after the last event was due the last one was read.
+    drained: Duration,
+}
+
 /// A rate that is held for a while.
 pub(super) struct Steady {
     pub(super) rate: u32,
@@ -60,6 +69,7 @@ pub(super) struct Steady {
 /// What has come of it.
 pub(super) struct Held {
     pub(super) figures: Figures,
+    pub(super) due_to_reader: Latencies,
     /// Why the books are not in order.
     pub(super) failures: Vec<String>,
     /// Why it was more than the relay keeps up with.
@@ -89,13 +99,12 @@ impl Steady {
         drop(placing);
         let wanted = committed.lock().unwrap_or_else(PoisonError::into_inner).at.len();
         let spent = machine.components.usage()?.since(&before);
-        let last = Instant::now();
-        while seen.len() < wanted && last.elapsed() < LAST {
+        let waited = Instant::now();
+        while seen.len() < wanted && waited.elapsed() < LAST {
             if let Ok(records) = timeout(Duration::from_secs(1), reader.poll(1_000, Duration::ZERO)).await {
                 note(&mut seen, &records?)?;
             }
         }
-        let drained = last.elapsed();
         reader.close().await;
         engine.stop().await?;
         let committed = std::mem::take(&mut *committed.lock().unwrap_or_else(PoisonError::into_inner));
@@ -103,21 +112,40 @@ impl Steady {
         if seen.len() < wanted {
             failures.push(format!("{}/s: {} events of {wanted} were read", self.rate, seen.len()));
         }
-        let mut figures = Figures::default();
+        let course = self.course(&committed, &seen, from);
+        let (mut figures, due_to_reader) = told(&committed, &seen, from);
         let measured = committed.at.values().filter(|it| it.0 >= from).count() as f64;
-        figures.put("rate", measured / spent.took.as_secs_f64(), "/s");
+        figures.0.insert(0, Figure::new("rate", measured / spent.took.as_secs_f64(), "/s"));
         figures.put("refused", committed.refused as f64, "");
-        figures.0.extend(told(&committed, &seen, from).0);
-        figures.put("drain after the last", drained.as_secs_f64() * 1e3, "ms");
-        figures.put_cpu(&spent, measured / 1e3, "1000");
-        Ok(Held { figures, failures, overload: self.overload(committed.refused, drained) })
+        figures.put("drained after", course.drained.as_secs_f64(), "s");
+        figures.put_cpu(&spent, measured / 1e3, "1,000");
+        Ok(Held { figures, due_to_reader, failures, overload: self.overload(committed.refused, &course) })
     }
 
-    fn overload(&self, refused: u64, drained: Duration) -> Option<String> {
-        let most = longest_drain(Duration::from_secs(self.seconds.into()));
+    /// How events went that were due from a moment on. A backlog is its rate times how long each is in it.
+    fn course(&self, committed: &Committed, seen: &HashMap<Event, Seen>, from: Instant) -> Course {
+        let (rate, lasts) = (f64::from(self.rate), Duration::from_secs(self.seconds.into()));
+        let events = committed.at.iter().filter_map(|(event, it)| Some((it.0, seen.get(event)?.at)));
+        let (mut thirds, mut last) = ([(0.0, 0_u32); 3], from);
+        for (due, read) in events.filter(|it| it.0 >= from) {
+            let third =
+                &mut thirds[((due - from).as_secs_f64() * 3.0 / lasts.as_secs_f64()).min(2.0) as usize];
+            *third = (third.0 + (read - due).as_secs_f64(), third.1 + 1);
+            last = last.max(read);
+        }
+        let [first, _, end] = thirds.map(|(sum, count)| rate * sum / f64::from(count.max(1)));
+        Course { growth: end - first, drained: last.saturating_duration_since(from + lasts) }
+    }
+
+    fn overload(&self, refused: u64, course: &Course) -> Option<String> {
+        let lasts = Duration::from_secs(self.seconds.into());
+        let Course { growth, drained } = *course;
         match () {
             () if refused > 0 => Some(format!("{refused} commands were refused")),
-            () if drained > most => Some(format!("it took {drained:.1?} to drain")),
+            () if growth > allowed(f64::from(self.rate), lasts.as_secs_f64() / 1.5) => {
+                Some(format!("the backlog grew by {growth:.0} events"))
+            }
+            () if drained > longest_drain(lasts) => Some(format!("it took {drained:.1?} to drain")),
             () => None,
         }
     }
@@ -215,8 +243,8 @@ async fn check(service: &Service, committed: &Committed, machine: &Machine) -> a
     Ok(failures)
 }
 
-/// The latencies of the events that were due from a moment on.
-fn told(committed: &Committed, seen: &HashMap<Event, Seen>, from: Instant) -> Figures {
+/// The latencies of the events that were due from a moment on, and that from due to reader once more, as a whole.
+fn told(committed: &Committed, seen: &HashMap<Event, Seen>, from: Instant) -> (Figures, Latencies) {
     let [mut all, mut at_most, mut at_least, mut answered] = std::array::from_fn(|_| Latencies::default());
     for (event, (due, answer)) in committed.at.iter().filter(|it| it.1.0 >= from) {
         answered.record(answer.saturating_duration_since(*due));
@@ -231,7 +259,7 @@ fn told(committed: &Committed, seen: &HashMap<Event, Seen>, from: Instant) -> Fi
     figures.put_latencies("decided to reader", &at_most);
     figures.put_latencies("answered to reader", &at_least);
     figures.put_latencies("due to answered", &answered);
-    figures
+    (figures, all)
 }
 
 #[cfg(test)]
@@ -247,7 +275,7 @@ mod tests {
             let early = (due - ms(1), due + ms(100));
             let at = [((1, 1), (due, due + ms(answered))), ((2, 1), early)].into();
             let seen = [(1, 7), (2, 200)].map(|it| ((it.0, 1), Seen { at: due + ms(it.1), decided: ms(5) }));
-            let figures = told(&Committed { at, refused: 0 }, &seen.into(), due);
+            let (figures, _) = told(&Committed { at, refused: 0 }, &seen.into(), due);
             let max = |name: &str| (figures.get(&format!("{name} max")).expect(name) * 10.0).round() / 10.0;
             assert_eq!((max("due to reader"), max("decided to reader")), (7.0, 5.0));
             assert_eq!((max("answered to reader"), max("due to answered")), (least, answered as f64));
@@ -255,11 +283,32 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_is_sustained_if_nothing_is_refused_and_the_last_come_soon() {
+    fn a_rate_is_sustained_if_nothing_is_refused_or_piles_up_and_the_last_come_soon() {
         let steady = Steady { rate: 100, seconds: 20 };
-        let overload = |refused, millis| steady.overload(refused, Duration::from_millis(millis));
-        assert_eq!(overload(0, 3_000), None);
-        assert_eq!(overload(0, 3_100).as_deref(), Some("it took 3.1s to drain"));
-        assert_eq!(overload(2, 0).as_deref(), Some("2 commands were refused"));
+        let overload = |refused, growth, millis| {
+            steady.overload(refused, &Course { growth, drained: Duration::from_millis(millis) })
+        };
+        assert_eq!(overload(0, 20.0, 3_000), None);
+        assert_eq!(overload(0, 30.0, 0).as_deref(), Some("the backlog grew by 30 events"));
+        assert_eq!(overload(0, 0.0, 3_100).as_deref(), Some("it took 3.1s to drain"));
+        assert_eq!(overload(2, 0.0, 0).as_deref(), Some("2 commands were refused"));
+    }
+
+    /// A hundred a second for 3 s, each later by 10 ms than the one before it, beyond 5 ms.
+    #[test]
+    fn what_is_later_and_later_piles_up() {
+        let (from, ms) = (Instant::now(), Duration::from_millis);
+        let due = |it: u64| from + ms(it * 10);
+        let at = (0..300).map(|it| ((it, 1), (due(it), due(it)))).collect();
+        let seen = |slower: u64| {
+            let at = move |it| due(it) + ms(5 + it * slower);
+            (0..300).map(move |it| ((it, 1), Seen { at: at(it), decided: ms(1) })).collect()
+        };
+        let (steady, committed) = (Steady { rate: 100, seconds: 3 }, Committed { at, refused: 0 });
+        let course = steady.course(&committed, &seen(10), from);
+        assert!((course.growth - 200.0).abs() < 1e-6, "{course:?}");
+        assert_eq!(course.drained, ms(2_985));
+        let course = steady.course(&committed, &seen(0), from);
+        assert!(course.growth.abs() < 1e-6 && course.drained == ms(0), "{course:?}");
     }
 }
