@@ -16,8 +16,8 @@ pub struct Load {
     /// accepted.
     #[arg(long, default_value = "1s", value_parser = time)]
     pub bound: Duration,
-    /// How long orders are placed before anything is measured: a broker that has just begun takes about half a minute
-    /// until it has compiled what it does.
+    /// How long orders are placed before anything is measured: a broker that has just begun is still compiling what it
+    /// does, and costs about twice as much for half a minute; two minutes are better where CPU time is compared.
     #[arg(long, default_value = "30s", value_parser = time)]
     pub warm_up: Duration,
     /// How orders follow each other.

@@ -50,7 +50,9 @@ impl Variant {
                 self.processes = number(8)?;
                 return Ok(name);
             }
-            other if GIVEN.contains(&other) => return Err(format!("{other} is given by the bench")),
+            other if GIVEN.contains(&other) => {
+                return Err(format!("{other} is the bench's to give: it differs from process to process"));
+            }
             other if !other.is_empty() && other.chars().all(|it| it.is_ascii_uppercase() || it == '_') => {
                 other
             }
@@ -73,8 +75,9 @@ impl FromStr for Variant {
         for setting in text.split('+').filter(|_| text != "usual") {
             let (name, value) =
                 setting.split_once('=').ok_or("expected usual, or NAME=VALUE, joined by +")?;
-            if !set.insert(variant.set(name, value)?) {
-                return Err(format!("{name} is set twice"));
+            let what = variant.set(name, value)?;
+            if !set.insert(what) {
+                return Err(format!("{what} is set twice"));
             }
         }
         Ok(variant)

@@ -38,7 +38,7 @@ pub(crate) async fn run(bench: Bench) -> anyhow::Result<()> {
     if !report.passed() {
         bail!("the figures are not to be used, as the report says: {}", report.failures[0]);
     }
-    if report.overloads.is_empty() { Ok(()) } else { Err(Overloaded.into()) }
+    report.overloads.first().map_or(Ok(()), |it| Err(Overloaded(it.clone()).into()))
 }
 
 fn tell_of(report: &Report) {

@@ -6,7 +6,7 @@
 //! | 1 | it failed, or was refused; `audit`, `repair`: a law is violated, or something was found |
 //! | 2 | the command line or the environment is wrong; `audit`, `repair`: something could not be looked at |
 //! | 3 | nobody answers: the service, the broker or the database cannot be reached |
-//! | 4 | `bench`: all was measured, and the suite did not keep up with a rate that it was asked for |
+//! | 4 | `bench`: all was measured, and a rate was more than was kept up with |
 //! | 130 | `bench`, `chaos`: interrupted, and nothing is said of what was tried; as shells have it of SIGINT |
 
 use std::process::ExitCode;
@@ -40,12 +40,10 @@ pub(crate) struct Unclean {
 #[error("could not look: {}", told(.0))]
 pub(crate) struct Unseen(pub(crate) anyhow::Error);
 
-/// What was measured is an overload.
+/// What was measured is an overload, the first of all.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "NOT SUSTAINED: it did not keep up with a rate that was asked for: latencies are those of an overload"
-)]
-pub(crate) struct Overloaded;
+#[error("NOT SUSTAINED: latencies are those of an overload: {0}")]
+pub(crate) struct Overloaded(pub(crate) String);
 
 /// Somebody has asked it to stop before it was done.
 #[derive(Debug, thiserror::Error)]

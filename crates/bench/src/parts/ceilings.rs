@@ -60,11 +60,17 @@ pub(crate) async fn run(
     progress: &Progress<'_>,
 ) -> anyhow::Result<Report> {
     let machine = Machine::on(ground);
-    let mut report = Report::new("ceilings").asked("rounds", asked.rounds).asked("clients", asked.clients);
+    let mut report = Report::new("ceilings")
+        .asked("rounds", asked.rounds)
+        .asked("rows", asked.rows)
+        .asked("messages", asked.messages)
+        .asked("seconds", asked.seconds)
+        .asked("clients", asked.clients);
     let mut turns = Turns::of(PARTS.as_flattened().iter().copied());
     progress.begin_counting(u64::from(asked.rounds + 1) * PARTS.as_flattened().len() as u64, "turns");
     for round in 0..=asked.rounds {
-        let told = if round == 0 { "to warm up".to_owned() } else { format!("turn {round}") };
+        let told =
+            if round == 0 { "to warm up".to_owned() } else { format!("round {round} of {}", asked.rounds) };
         for index in order(round) {
             let part = PARTS.as_flattened()[index];
             progress.tell(&format!("{part}, {told}"));

@@ -74,6 +74,7 @@ impl Relay {
             is_possible,
             "relays are compared by how they empty outboxes: --rows is to be {FEWEST} or more"
         );
+        ensure!(self.compare.len() != 1, "a comparison needs two relays: ours,await-each");
         Ok(())
     }
 }
@@ -115,7 +116,9 @@ pub(crate) async fn run(
         let held = steady.run(&machine, &format!("steady_{turn}_{rate}")).await?;
         report.runs.push(Run { name: format!("{rate}/s"), figures: held.figures });
         report.failures.extend(held.failures);
-        report.overloads.extend(held.overload.map(|it| format!("{rate}/s is not sustained: {it}")));
+        let overload = held.overload.map(|it| format!("{rate}/s is not sustained: {it}"));
+        overload.iter().for_each(|it| progress.tell(it));
+        report.overloads.extend(overload);
         curves.push(Series::line(format!("{rate}/s"), held.due_to_reader.curve()));
         progress.one_more();
     }

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use super::Bench;
 use crate::{
-    figures::WITHOUT,
+    figures::{WITHOUT, number},
     observe::Observed,
     output::{Report, Run},
     picture,
@@ -51,7 +51,7 @@ impl Bench<'_> {
         }
         let last = last
             .iter()
-            .map(|(index, it)| (format!("{}, {:.0}/s", turns.name(*index), it.plan.phases[1].rate), it));
+            .map(|(index, it)| (format!("{}, {}/s", turns.name(*index), number(it.plan.phases[1].rate)), it));
         report.pictures.push(picture::side_by_side(last));
         let latencies = if self.asked.find_capacity { &[][..] } else { &LATENCIES };
         report.ratios = turns.to_first(&[&FIGURES, latencies].concat());

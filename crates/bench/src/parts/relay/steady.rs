@@ -27,7 +27,7 @@ use crate::{
     phase::{allowed, longest_drain},
 };
 
-/// How long the last events are waited for.
+/// How long nothing may come while events are waited for.
 const LAST: Duration = Duration::from_secs(60);
 /// What is placed before anything is measured: the first events of a producer, and of a topic, are late.
 const WARM_UP_SECS: u32 = 2;
@@ -54,7 +54,7 @@ struct Seen {
 /// How a rate was held.
 #[derive(Debug, Clone, Copy)]
 struct Course {
-    /// By how many events the backlog of the last third is larger than that of the first.
+    /// By how many events the mean backlog of the last third is larger than that of the first.
     growth: f64,
     /// How long after the last event was due the last one was read.
     drained: Duration,
@@ -85,7 +85,8 @@ impl Steady {
         let committed: Arc<Mutex<Committed>> = Arc::default();
         let mut placing = Box::pin(async {
             self.place(&engine, WARM_UP_SECS, committed.clone()).await?;
-            let (from, before) = (Instant::now(), machine.components.usage()?);
+            let before = machine.components.usage()?;
+            let from = Instant::now();
             self.place(&engine, self.seconds, committed.clone()).await?;
             anyhow::Ok((from, before))
         });
@@ -99,11 +100,10 @@ impl Steady {
         drop(placing);
         let wanted = committed.lock().unwrap_or_else(PoisonError::into_inner).at.len();
         let spent = machine.components.usage()?.since(&before);
-        let waited = Instant::now();
-        while seen.len() < wanted && waited.elapsed() < LAST {
-            if let Ok(records) = timeout(Duration::from_secs(1), reader.poll(1_000, Duration::ZERO)).await {
-                note(&mut seen, &records?)?;
-            }
+        while seen.len() < wanted
+            && let Ok(records) = timeout(LAST, reader.poll(1_000, Duration::ZERO)).await
+        {
+            note(&mut seen, &records?)?;
         }
         reader.close().await;
         engine.stop().await?;
@@ -122,19 +122,23 @@ impl Steady {
         Ok(Held { figures, due_to_reader, failures, overload: self.overload(committed.refused, &course) })
     }
 
-    /// How events went that were due from a moment on. A backlog is its rate times how long each is in it.
+    /// How events went that were due from a moment on.
     fn course(&self, committed: &Committed, seen: &HashMap<Event, Seen>, from: Instant) -> Course {
-        let (rate, lasts) = (f64::from(self.rate), Duration::from_secs(self.seconds.into()));
-        let events = committed.at.iter().filter_map(|(event, it)| Some((it.0, seen.get(event)?.at)));
-        let (mut thirds, mut last) = ([(0.0, 0_u32); 3], from);
-        for (due, read) in events.filter(|it| it.0 >= from) {
-            let third =
-                &mut thirds[((due - from).as_secs_f64() * 3.0 / lasts.as_secs_f64()).min(2.0) as usize];
-            *third = (third.0 + (read - due).as_secs_f64(), third.1 + 1);
-            last = last.max(read);
+        let lasts = Duration::from_secs(self.seconds.into());
+        let third = lasts / 3;
+        // For how long events were in the backlog of each third, all together. One that was never read is to the end.
+        let (mut waited, mut last) = ([0.0; 3], from);
+        for (event, (due, _)) in committed.at.iter().filter(|it| it.1.0 >= from) {
+            let read = seen.get(event).map(|it| it.at);
+            for (index, waited) in (0..).zip(&mut waited) {
+                let (begin, end) = (from + third * index, from + third * (index + 1));
+                let left = read.map_or(end, |it| it.min(end));
+                *waited += left.saturating_duration_since(begin.max(*due)).as_secs_f64();
+            }
+            last = last.max(read.unwrap_or(from));
         }
-        let [first, _, end] = thirds.map(|(sum, count)| rate * sum / f64::from(count.max(1)));
-        Course { growth: end - first, drained: last.saturating_duration_since(from + lasts) }
+        let growth = (waited[2] - waited[0]) / third.as_secs_f64();
+        Course { growth, drained: last.saturating_duration_since(from + lasts) }
     }
 
     fn overload(&self, refused: u64, course: &Course) -> Option<String> {
@@ -306,9 +310,12 @@ mod tests {
         };
         let (steady, committed) = (Steady { rate: 100, seconds: 3 }, Committed { at, refused: 0 });
         let course = steady.course(&committed, &seen(10), from);
-        assert!((course.growth - 200.0).abs() < 1e-6, "{course:?}");
+        assert!((course.growth - 100.0).abs() < 1e-6, "{course:?}");
         assert_eq!(course.drained, ms(2_985));
         let course = steady.course(&committed, &seen(0), from);
         assert!(course.growth.abs() < 1e-6 && course.drained == ms(0), "{course:?}");
+        // Of those that nobody reads the first third leaves 100 behind, and the others 100 each.
+        let course = steady.course(&committed, &HashMap::new(), from);
+        assert!((course.growth - 200.0).abs() < 1e-6 && course.drained == ms(0), "{course:?}");
     }
 }
