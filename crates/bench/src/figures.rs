@@ -70,10 +70,6 @@ pub struct Figure {
 }
 
 impl Figure {
-    pub(crate) fn new(name: impl Into<String>, value: f64, unit: &str) -> Self {
-        Self { name: name.into(), value, unit: unit.to_owned() }
-    }
-
     /// The value for people: a count has no decimals.
     pub fn told(&self) -> String {
         let is_count = self.unit.is_empty() && self.value.fract() == 0.0;
@@ -87,7 +83,7 @@ pub struct Figures(pub Vec<Figure>);
 
 impl Figures {
     pub fn put(&mut self, name: impl Into<String>, value: f64, unit: &str) {
-        self.0.push(Figure::new(name, value, unit));
+        self.0.push(Figure { name: name.into(), value, unit: unit.to_owned() });
     }
 
     /// The quantiles of a latency, as `<name> p50` and so on; nothing where there was nothing, and no quantile that fewer

@@ -2,24 +2,36 @@
 
 use std::time::Duration;
 
+use sqlx::{Postgres, Transaction};
 use testkit::eventually;
+use uuid::Uuid;
 
 use crate::{
+    account::Order,
     laws,
     rig::{Rig, SOON, book},
 };
+
+fn orders() -> Vec<Order> {
+    (0..90).map(|it| book(format!("a-{}", it % 30), 1)).collect()
+}
+
+/// Lets the engine of that name apply the orders once, and stops it by row locks in the middle of them once more: all
+/// that was sent, the locks, and the backend that waits for them.
+async fn stalled(rig: &Rig, name: &str) -> (Vec<Uuid>, Transaction<'static, Postgres>, i32) {
+    let mut sent = rig.send(&orders()).await;
+    rig.journal_of(90).await;
+    rig.at_rest().await;
+    let held = rig.hold("select from account for update").await;
+    sent.extend(rig.send(&orders()).await);
+    (sent, held, rig.blocked(name).await)
+}
 
 /// One member is stopped by a row lock in the middle of a batch, another one joins and gets the same records.
 async fn zombie(die: bool) {
     let rig = Rig::new().await;
     let zombie = rig.engine("zombie").run(|it| it != "relay");
-    let orders: Vec<_> = (0..90).map(|it| book(format!("a-{}", it % 30), 1)).collect();
-    let mut sent = rig.send(&orders).await;
-    rig.journal_of(90).await;
-    rig.at_rest().await;
-    let held = rig.hold("select from account for update").await;
-    sent.extend(rig.send(&orders).await);
-    let stalled = rig.blocked("zombie").await;
+    let (mut sent, held, stalled) = stalled(&rig, "zombie").await;
 
     // Another member of the group: it waits for the first one's transaction in the inbox, which shows that
     // it has read records that the first one is still at work on.
@@ -31,7 +43,7 @@ async fn zombie(die: bool) {
     held.rollback().await.unwrap();
 
     rig.journal_of(180).await;
-    sent.extend(rig.send(&orders).await);
+    sent.extend(rig.send(&orders()).await);
     rig.journal_of(270).await;
     rig.at_rest().await;
     rig.drained().await;
@@ -64,13 +76,7 @@ async fn a_member_that_is_fenced_lets_go_of_what_it_has_locked() {
         it.options = it.options.clone().options(patient);
     });
     let fenced = fenced.attempt(Duration::from_secs(3_600)).run(|_| true);
-    let orders: Vec<_> = (0..90).map(|it| book(format!("a-{}", it % 30), 1)).collect();
-    let mut sent = rig.send(&orders).await;
-    rig.journal_of(90).await;
-    rig.at_rest().await;
-    let held = rig.hold("select from account for update").await;
-    sent.extend(rig.send(&orders).await);
-    let stalled = rig.blocked("fenced").await;
+    let (sent, held, stalled) = stalled(&rig, "fenced").await;
 
     let mut twin = rig.bus.consumer(&rig.group(), &[rig.reads()], Some("one-0")).unwrap();
     tokio::select! {

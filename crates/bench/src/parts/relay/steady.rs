@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use super::KEYS;
 use crate::{
-    figures::{Figure, Figures, Latencies},
+    figures::{Figures, Latencies},
     parts::{
         counter::{Counters, PUBLISHES, Raise},
         machine::{Machine, Running, Service},
@@ -113,9 +113,11 @@ impl Steady {
             failures.push(format!("{}/s: {} events of {wanted} were read", self.rate, seen.len()));
         }
         let course = self.course(&committed, &seen, from);
-        let (mut figures, due_to_reader) = told(&committed, &seen, from);
+        let (latencies, due_to_reader) = told(&committed, &seen, from);
         let measured = committed.at.values().filter(|it| it.0 >= from).count() as f64;
-        figures.0.insert(0, Figure::new("rate", measured / spent.took.as_secs_f64(), "/s"));
+        let mut figures = Figures::default();
+        figures.put("rate", measured / spent.took.as_secs_f64(), "/s");
+        figures.0.extend(latencies.0);
         figures.put("refused", committed.refused as f64, "");
         figures.put("drained after", course.drained.as_secs_f64(), "s");
         figures.put_cpu(&spent, measured / 1e3, "1,000");
