@@ -1,6 +1,9 @@
 //! The command: a workload each.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use crate::{
     burst::{self, Burst},
@@ -95,17 +98,40 @@ impl Workload {
     }
 }
 
-/// Carries it out with the programs in `programs`. An error says that it could not be carried out at all.
-pub async fn run(workload: &Workload, programs: PathBuf, tell: Tell<'_>) -> anyhow::Result<Report> {
+/// Carries it out with the programs in `programs`; nothing if it was `stopped`, by when all that it has started has
+/// ended. An error says that it could not be carried out at all.
+pub async fn run(
+    workload: &Workload,
+    programs: PathBuf,
+    tell: Tell<'_>,
+    stopped: impl Future<Output = ()>,
+) -> anyhow::Result<Option<Report>> {
     let progress = Progress::new(tell);
+    let stopped = async {
+        stopped.await;
+        progress.end();
+        progress.tell("interrupted: what was started ends, and its data is removed");
+    };
+    tokio::select! {
+        report = measure(workload, &programs, &progress) => report.map(Some),
+        () = stopped => Ok(None),
+    }
+}
+
+async fn measure(workload: &Workload, programs: &Path, progress: &Progress<'_>) -> anyhow::Result<Report> {
     let counting = matches!(workload, Workload::Idle(_));
     let ground = Arc::new(if counting { Ground::counting().await? } else { Ground::lay().await? });
-    let provenance = Provenance::of(&ground, &programs).await;
+    let provenance = Provenance::of(&ground, programs).await;
     progress.tell("a Kafka and a Postgres of their own run");
     let warning = provenance.warning();
     warning.iter().for_each(|it| progress.tell(&format!("WARNING: {it}")));
-    let stage = Stage { ground: ground.clone(), programs: &programs, progress: &progress };
-    let report = carry_out(workload, stage).await?;
+    let stage = Stage { ground: ground.clone(), programs, progress };
+    let done = tokio::select! {
+        done = carry_out(workload, stage) => done,
+        ended = ground.watch() => match ended? {},
+    };
+    // Whatever failed: if a server has ended, that is why.
+    let report = done.or_else(|error| ground.check().and(Err(error)))?;
     if matches!(workload, Workload::Relay(_) | Workload::Consume(_) | Workload::Ceilings(_)) {
         let (good, bad) = ("the books of each run are in order", "the books do not balance");
         progress.tell(if report.passed() { good } else { bad });

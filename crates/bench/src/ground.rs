@@ -1,8 +1,14 @@
 //! The servers that a bench runs on.
 
+use std::{convert::Infallible, time::Duration};
+
 use bus::Bus;
 use local::{Kafka, Postgres, Scratch};
 use sqlx::{PgPool, postgres::PgPoolOptions};
+use tokio::time::sleep;
+
+/// How often is looked whether a process that is measured runs.
+pub(crate) const LOOK: Duration = Duration::from_secs(1);
 
 /// A real Kafka and a real Postgres, with fsync, of this bench's own. Fields are dropped in this order.
 pub struct Ground {
@@ -39,6 +45,20 @@ impl Ground {
         let bus = Bus::kafka(&kafka.bootstrap_servers())?;
         let admin = PgPoolOptions::new().max_connections(2).connect_lazy(&postgres.url("postgres"))?;
         Ok(Self { kafka, postgres, bus, admin, scratch })
+    }
+
+    /// An error if a server has ended.
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
+        self.kafka.check()?;
+        self.postgres.check()
+    }
+
+    /// Ends when a server has.
+    pub(crate) async fn watch(&self) -> anyhow::Result<Infallible> {
+        loop {
+            self.check()?;
+            sleep(LOOK).await;
+        }
     }
 
     /// Writes all that Postgres has in memory to disk, which whoever is measured next would pay for.

@@ -119,8 +119,10 @@ pub(crate) async fn observe(
         ended: ended.load(Ordering::Relaxed),
     };
     progress.begin(plan.lasts());
+    let load =
+        async { tokio::try_join!(placed(suite, &plan, begun, &counts, &ended), cuts(suite, &plan, begun)) };
     let ((tally, drained), (cuts, memory)) = tokio::select! {
-        done = async { tokio::try_join!(placed(suite, &plan, begun, &counts, &ended), cuts(suite, &plan, begun)) } => done?,
+        done = suite.watching(load) => done?,
         never = sample(suite, look, &seen, progress) => match never? {},
     };
     progress.end();

@@ -52,7 +52,7 @@ pub struct Steady {
     pub trial: Duration,
     /// Measure these settings in turns and put each beside the first: `usual,batch=100,batch=1`; without any,
     /// `usual,batch=1`.
-    #[arg(long, value_name = "SETTINGS", value_delimiter = ',', conflicts_with = "with")]
+    #[arg(long, value_name = "SETTINGS", value_delimiter = ',')]
     #[arg(num_args = 0..=1, default_missing_values = ["usual", "batch=1"])]
     pub compare: Vec<Variant>,
     /// How many turns each of them has.
@@ -63,6 +63,12 @@ pub struct Steady {
 impl Steady {
     pub(crate) fn check(&self) -> anyhow::Result<()> {
         ensure!(self.compare.len() != 1, "a comparison needs two settings: usual,batch=1");
+        // Not a conflict to the parser, for which `--rounds` would then need no `--compare`.
+        let both = !self.compare.is_empty() && self.load.with != Variant::default();
+        ensure!(
+            !both,
+            "--compare cannot be used with --with: name all settings, as in usual,workers=2+batch=100"
+        );
         Ok(())
     }
 }

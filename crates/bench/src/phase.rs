@@ -40,13 +40,19 @@ impl Observed {
     }
 
     /// How many orders came in a phase to where they are followed to.
-    fn done_in(&self, phase: usize) -> u64 {
+    fn done_in(&self, phase: usize) -> usize {
+        let ended = |it: &Order| it.ended.as_ref().map(|it| it.0);
+        if self.plan.to_the_end { self.count_in(phase, ended) } else { self.accepted_in(phase) }
+    }
+
+    /// How many were accepted in a phase, whenever they were due.
+    fn accepted_in(&self, phase: usize) -> usize {
+        self.count_in(phase, |it| Some(it.answered))
+    }
+
+    fn count_in(&self, phase: usize, at: impl Fn(&Order) -> Option<Duration>) -> usize {
         let within = self.within(phase);
-        let at = |it: &Order| match self.plan.to_the_end {
-            true => it.ended.as_ref().map(|it| it.0),
-            false => Some(it.answered),
-        };
-        self.orders.iter().filter_map(at).filter(|it| within.contains(it)).count() as u64
+        self.orders.iter().filter_map(at).filter(|it| within.contains(it)).count()
     }
 
     /// How many orders that were due in a phase have failed, by what they were told.
@@ -160,7 +166,7 @@ impl Observed {
         figures.put("lasted", seconds, "s");
         figures.put("orders accepted", placed as f64, "");
         figures.put("rate asked for", asked.rate, "/s");
-        figures.put("rate accepted", placed as f64 / seconds, "/s");
+        figures.put("rate accepted", self.accepted_in(phase) as f64 / seconds, "/s");
         figures.put("rate done", done as f64 / seconds, "/s");
         figures.put("sustained", f64::from(u8::from(self.sustained(phase).is_ok())), "");
         let errors = self.failed_in(phase);

@@ -6,6 +6,7 @@ mod tables;
 
 use std::{
     collections::BTreeMap,
+    convert::Infallible,
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
@@ -24,7 +25,7 @@ use tokio::{sync::Mutex, time::sleep};
 
 use crate::{
     figures::{LOAD, PROVIDER},
-    ground::Ground,
+    ground::{Ground, LOOK},
     usage::Components,
     variant::Variant,
 };
@@ -48,7 +49,8 @@ pub(crate) struct Suite {
 struct Running {
     at: SocketAddr,
     launch: Launch,
-    process: Mutex<Process>,
+    /// None while it is stopped.
+    process: Mutex<Option<Process>>,
 }
 
 impl Suite {
@@ -125,7 +127,7 @@ impl Suite {
         let launch = Launch { env, ..Launch::new(format!("{name}-{}", of_the_name.len() + 1), dir, file) };
         let process = launch.start()?;
         self.components.add(name, process.pid(), true);
-        of_the_name.push(Running { at, launch, process: Mutex::new(process) });
+        of_the_name.push(Running { at, launch, process: Mutex::new(Some(process)) });
         Ok(())
     }
 
@@ -155,13 +157,10 @@ impl Suite {
                 Ok(answer) => answer.text().await.unwrap_or_default(),
                 Err(error) => error.to_string(),
             };
-            if begun.elapsed() > READY || !it.process.lock().await.is_running() {
-                bail!(
-                    "{} is not ready after {:.0?}: {last}; {}",
-                    it.launch.name,
-                    begun.elapsed(),
-                    it.launch.last_words()
-                );
+            it.check().await?;
+            if begun.elapsed() > READY {
+                let (name, words) = (&it.launch.name, it.launch.last_words());
+                bail!("{name} is not ready after {READY:.0?}: {last}; {words}");
             }
             sleep(POLL).await;
         }
@@ -172,7 +171,12 @@ impl Suite {
         // What they have spent would be gone with them.
         self.components.usage()?;
         for it in self.running(name)? {
-            it.process.lock().await.stop(Signal::SIGTERM, STOP).await?;
+            // From now on its end is nobody's concern.
+            let process = it.process.lock().await.take();
+            process
+                .with_context(|| format!("{name} is stopped already"))?
+                .stop(Signal::SIGTERM, STOP)
+                .await?;
         }
         Ok(())
     }
@@ -182,7 +186,7 @@ impl Suite {
         for it in self.running(name)? {
             let process = it.launch.start()?;
             self.components.add(name, process.pid(), true);
-            *it.process.lock().await = process;
+            *it.process.lock().await = Some(process);
         }
         self.ready(name).await
     }
@@ -190,10 +194,27 @@ impl Suite {
     /// An error if a process has ended that nobody has stopped.
     pub(crate) async fn check(&self) -> anyhow::Result<()> {
         for it in self.running.values().flatten() {
-            let runs = it.process.lock().await.is_running();
-            ensure!(runs, "{} has ended by itself: {}", it.launch.name, it.launch.last_words());
+            it.check().await?;
         }
         Ok(())
+    }
+
+    /// Does that while all run that nobody has stopped: an error as soon as one has ended by itself.
+    pub(crate) async fn watching<T>(
+        &self,
+        work: impl Future<Output = anyhow::Result<T>>,
+    ) -> anyhow::Result<T> {
+        tokio::select! {
+            done = work => done,
+            ended = self.watch() => match ended? {},
+        }
+    }
+
+    async fn watch(&self) -> anyhow::Result<Infallible> {
+        loop {
+            sleep(LOOK).await;
+            self.check().await?;
+        }
     }
 
     /// Everything that is accounted for.
@@ -223,7 +244,9 @@ impl Suite {
     /// Stops all processes and deletes what they had.
     pub(crate) async fn clear(self) -> anyhow::Result<()> {
         for it in self.running.values().flatten() {
-            it.process.lock().await.kill().await?;
+            if let Some(mut process) = it.process.lock().await.take() {
+                process.kill().await?;
+            }
         }
         let plan = topics::plan(&self.prefix, &SERVICES);
         let names: Vec<&str> = plan.iter().map(|it| it.name.as_str()).collect();
@@ -234,5 +257,12 @@ impl Suite {
             self.ground.admin.execute(AssertSqlSafe(drop)).await?;
         }
         Ok(())
+    }
+}
+
+impl Running {
+    /// An error if it has ended although nobody has stopped it.
+    async fn check(&self) -> anyhow::Result<()> {
+        self.process.lock().await.as_ref().map_or(Ok(()), |it| it.check(&self.launch))
     }
 }

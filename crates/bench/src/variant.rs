@@ -21,7 +21,24 @@ impl Default for Variant {
     }
 }
 
-/// What a bench gives each process itself.
+/// What services read besides, and so can be set.
+const READ: [&str; 12] = [
+    "BATCH_SIZE",
+    "CARRIER_DELAY_MS",
+    "CARRIER_SIMULATED",
+    "CONFIRM_WITHIN_SECS",
+    "IDEMPOTENCY_KEY_TTL_SECS",
+    "LOG_FORMAT",
+    "OUTBOX_LIMIT",
+    "PROVIDER_API_KEY",
+    "REDRIVE_AFTER_SECS",
+    "REDRIVE_ATTEMPTS",
+    "RESERVATION_TTL_SECS",
+    "WORKERS",
+];
+/// And what their runtimes and libraries read: the allocator, logs, traces.
+const READ_BY_LIBRARIES: [&str; 4] = ["MALLOC_", "OTEL_", "RUST_", "TOKIO_"];
+
 const GIVEN: [&str; 7] = [
     "ADMIN_ADDR",
     "DATABASE_URL",
@@ -53,11 +70,10 @@ impl Variant {
             other if GIVEN.contains(&other) => {
                 return Err(format!("{other} is the bench's to give: it differs from process to process"));
             }
-            other if !other.is_empty() && other.chars().all(|it| it.is_ascii_uppercase() || it == '_') => {
-                other
-            }
+            other if READ.contains(&other) => other,
+            other if READ_BY_LIBRARIES.iter().any(|it| other.starts_with(it)) => other,
             other => {
-                let known = "batch, workers, partitions, processes, or a VARIABLE";
+                let known = "batch, workers, partitions, processes, or a variable that services read";
                 return Err(format!("no setting `{other}`: {known}"));
             }
         };
@@ -106,6 +122,7 @@ mod tests {
             "batch=1+batch=2",
             "batch=1+BATCH_SIZE=2",
             "HTTP_ADDR=127.0.0.1:1",
+            "OUTBOX_LIMITS=7",
         ] {
             assert!(wrong.parse::<Variant>().is_err(), "{wrong}");
         }

@@ -114,8 +114,13 @@ impl Kafka {
     }
 
     /// Whether it runs; it ends by itself when it cannot write, for one.
-    pub fn is_running(&mut self) -> bool {
+    pub fn is_running(&self) -> bool {
         self.server.process.is_running()
+    }
+
+    /// An error if it has ended, with how and its last words.
+    pub fn check(&self) -> anyhow::Result<()> {
+        self.server.process.check(&self.server.launch)
     }
 
     /// Sends a signal, for fault runs.

@@ -90,8 +90,13 @@ impl Postgres {
     }
 
     /// Whether it runs; it ends by itself when it cannot write its log, for one.
-    pub fn is_running(&mut self) -> bool {
+    pub fn is_running(&self) -> bool {
         self.server.process.is_running()
+    }
+
+    /// An error if it has ended, with how and its last words.
+    pub fn check(&self) -> anyhow::Result<()> {
+        self.server.process.check(&self.server.launch)
     }
 
     /// Its output so far.

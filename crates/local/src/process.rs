@@ -4,11 +4,12 @@ use std::{
     fs, io,
     path::{Path, PathBuf},
     process::{Child, ExitStatus},
+    sync::{Mutex, MutexGuard, PoisonError},
     thread,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use nix::{
     errno::Errno,
     sys::signal::{Signal, kill},
@@ -26,8 +27,8 @@ pub struct Process {
     pid: u32,
     /// When it started, in ticks since boot: with the pid, it tells the process from a later one of the same pid.
     started: u64,
-    /// Ours to reap; none if found by its pid file.
-    child: Option<Child>,
+    /// Ours to reap; none if found by its pid file. Locked to be looked at, which reaps it.
+    child: Option<Mutex<Child>>,
     pid_file: PathBuf,
     /// The signal it gets when dropped; none if detached.
     orphaned: Option<Signal>,
@@ -41,7 +42,7 @@ impl Process {
             name: launch.name.clone(),
             pid: child.id(),
             started,
-            child: Some(child),
+            child: Some(Mutex::new(child)),
             pid_file,
             orphaned,
         }
@@ -67,16 +68,29 @@ impl Process {
     }
 
     /// Whether it still runs.
-    pub fn is_running(&mut self) -> bool {
-        match &mut self.child {
-            Some(child) => matches!(child.try_wait(), Ok(None)),
+    pub fn is_running(&self) -> bool {
+        match self.child() {
+            Some(mut child) => matches!(child.try_wait(), Ok(None)),
             None => start_of(self.pid) == Some(self.started),
         }
     }
 
     /// How it has ended, if it has and was ours to reap.
-    pub fn status(&mut self) -> Option<ExitStatus> {
-        self.child.as_mut()?.try_wait().ok()?
+    pub fn status(&self) -> Option<ExitStatus> {
+        self.child()?.try_wait().ok()?
+    }
+
+    /// An error if it does not run any more, with how it has ended and its last words: for whoever has not asked it to.
+    pub fn check(&self, launch: &Launch) -> anyhow::Result<()> {
+        if self.is_running() {
+            return Ok(());
+        }
+        let how = self.status().map_or_else(|| "gone".to_owned(), |it| it.to_string());
+        bail!("{} has ended by itself ({how}); see {}", launch.name, launch.last_words())
+    }
+
+    fn child(&self) -> Option<MutexGuard<'_, Child>> {
+        Some(self.child.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Asks it to stop, waits, and kills it if it has not stopped in time.
@@ -163,7 +177,7 @@ impl Drop for Process {
         }
         // Nobody is left to tell of a failure.
         let _ = self.kill_tree();
-        if let Some(child) = &mut self.child {
+        if let Some(mut child) = self.child() {
             let _ = child.wait();
         }
         let _ = self.forget();

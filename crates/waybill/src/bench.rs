@@ -21,15 +21,7 @@ pub(crate) async fn run(bench: Bench) -> anyhow::Result<()> {
     let programs = program.parent().context("this program has no directory")?.to_owned();
     let (mut stops, steps) = (Stops::new()?, Steps::beside(files.json.as_deref()));
     let tell = |line: &str| steps.done("", line);
-    let interrupted = async {
-        stops.next().await;
-        tell("interrupted: what was started ends, and its data is removed");
-    };
-    let report = tokio::select! {
-        report = bench::run(&workload, programs, &tell) => report?,
-        // The servers and programs have ended with the bench, which is dropped by now.
-        () = interrupted => return Err(Interrupted.into()),
-    };
+    let report = bench::run(&workload, programs, &tell, stops.next()).await?.ok_or(Interrupted)?;
     if !files.json.as_deref().is_some_and(is_stdout) {
         tell_of(&report);
     }

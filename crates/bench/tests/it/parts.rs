@@ -12,7 +12,8 @@ struct Cli {
 /// Runs a workload, which must pass, with a figure of that name above zero in every run.
 async fn run(args: &str, positive: &[&str]) -> Report {
     let cli = Cli::parse_from(["bench"].into_iter().chain(args.split(' ')));
-    let report = bench::run(&cli.bench.workload(), "/nowhere".into(), &|_| ()).await.expect(args);
+    let done = bench::run(&cli.bench.workload(), "/nowhere".into(), &|_| (), std::future::pending()).await;
+    let report = done.expect(args).expect("nobody stops it");
     // Shown if the test fails.
     report.rows().iter().for_each(|row| eprintln!("{}", row.join(" | ")));
     assert_eq!(report.failures, Vec::<String>::new());

@@ -1,10 +1,20 @@
 //! A short bench, as anybody runs it.
 
-use std::fs;
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read},
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
 
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use serde_json::Value;
 
-use crate::waybill::{Room, run, waybill};
+use crate::waybill::{Room, run, waybill, within};
 
 /// Five seconds at a rate that a machine keeps up with that has other work.
 #[test]
@@ -168,12 +178,13 @@ fn what_cannot_be_measured_is_told_at_once() {
         (&["bench", "saga", "--duration", "5d"], "expected 10s, 500ms, 2m or 1h"),
         (&["bench", "saga", "--compare", "batch=1,lot=2"], "no setting `lot`"),
         (&["bench", "saga", "--compare", "batch=0"], "expected 1 to 10000 for batch"),
-        (&["bench", "saga", "--compare", "batch=1", "--with", "workers=2"], "cannot be used with"),
+        (&["bench", "saga", "--compare", "usual,batch=1", "--with", "workers=2"], "cannot be used with"),
         (&["bench", "--compare", "usual"], "needs two settings"),
         (&["bench", "saga", "--rate", "-5"], "expected 0.1 to 100000"),
         (&["bench", "saga", "--with", "batch=1+batch=2"], "BATCH_SIZE is set twice"),
+        (&["bench", "saga", "--with", "OUTBOX_LIMITS=7"], "no setting `OUTBOX_LIMITS`"),
         (&["bench", "saga", "--html", "-"], "--html cannot go to standard output"),
-        (&["bench", "saga", "--rounds", "2"], "--compare"),
+        (&["bench", "saga", "--rounds", "2", "--with", "batch=2"], "--compare"),
         (&["bench", "saga", "--trial", "5s"], "--find-capacity"),
         (&["bench", "relay", "--rates", "0"], "0 is not in"),
         (&["bench", "relay", "--compare", "ours"], "needs two relays"),
@@ -184,5 +195,84 @@ fn what_cannot_be_measured_is_told_at_once() {
         let said = run(&mut waybill(args));
         assert_eq!(said.code, Some(2), "{args:?}: {}{}", said.out, said.err);
         assert!(said.err.contains(told), "{args:?}: {}", said.err);
+    }
+}
+
+/// Whatever a service reads can be measured, or is the bench's own to give.
+#[test]
+fn every_variable_of_the_services_is_known() {
+    for service in ["order", "inventory", "payment", "shipping"] {
+        let program = Path::new(env!("CARGO_BIN_EXE_waybill")).with_file_name(format!("waybill-{service}"));
+        let help = run(Command::new(program).arg("--help")).out;
+        let variables: Vec<&str> =
+            help.split("[env: ").skip(1).filter_map(|it| it.split(['=', ']']).next()).collect();
+        assert!(variables.contains(&"BATCH_SIZE"), "{help}");
+        for variable in variables {
+            // It is refused for what comes after the setting, if not for that.
+            let said =
+                run(&mut waybill(&["bench", "saga", "--with", &format!("{variable}=1"), "--html", "-"]));
+            assert!(said.code == Some(2) && !said.err.contains("no setting"), "{service}: {}", said.err);
+        }
+    }
+}
+
+/// Its orders would be waited for as long as any may take, and nobody would know why.
+#[test]
+fn what_ends_by_itself_ends_the_bench_which_says_so() {
+    let _room = Room::take();
+    for (program, told) in [
+        ("waybill-shippin", "shipping-1 has ended by itself (signal: 9 (SIGKILL))"),
+        ("java", "kafka has ended by itself (signal: 9 (SIGKILL))"),
+    ] {
+        let args = ["bench", "saga", "--rate", "5", "--warm-up", "1s", "--duration", "10m"];
+        let mut bench = Bench::begin(&args, "5/s for 600.0s");
+        kill(bench.child(program), Signal::SIGKILL).expect("a signal");
+        let (code, said) = bench.end();
+        assert!(code == Some(1) && said.contains(told), "{code:?}: {said}");
+    }
+}
+
+/// A bench that measures; killed if a test gives up.
+struct Bench(Child);
+
+impl Bench {
+    /// Starts it, and waits until it says so.
+    fn begin(args: &[&str], until: &str) -> Self {
+        let mut command = waybill(args);
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let mut bench = Self(child.expect("the binary runs"));
+        let mut lines = BufReader::new(bench.0.stdout.take().expect("its output")).lines();
+        let told = lines.any(|it| it.expect("a line").contains(until));
+        assert!(told, "it ends without saying: {until}");
+        bench
+    }
+
+    /// Its child that runs this program, by the 15 bytes that the kernel keeps of a name.
+    fn child(&self, program: &str) -> Pid {
+        let ours = format!("({program}) ");
+        let stats = fs::read_dir("/proc").expect("/proc").flatten();
+        let stats = stats.filter_map(|it| fs::read_to_string(it.path().join("stat")).ok());
+        // Pid, name, state, parent: proc_pid_stat(5).
+        let mut pids = stats.filter_map(|it| {
+            let (pid, rest) = it.split_once(&ours)?;
+            let parent: u32 = rest.split(' ').nth(1)?.parse().ok()?;
+            (parent == self.0.id()).then(|| pid.trim().parse().expect("a pid"))
+        });
+        Pid::from_raw(pids.next().unwrap_or_else(|| panic!("no child runs {program}")))
+    }
+
+    /// Waits until it has ended, as long as it may take to clear away: its exit code, and what it said of errors.
+    fn end(&mut self) -> (Option<i32>, String) {
+        let status = within(Duration::from_secs(60), "it ends", || self.0.try_wait().expect("a status"));
+        let mut said = String::new();
+        self.0.stderr.take().expect("its errors").read_to_string(&mut said).expect("text");
+        (status.code(), said)
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
