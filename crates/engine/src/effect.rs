@@ -105,17 +105,20 @@ impl Call {
 /// idempotency key: too short costs a superfluous call, never a second charge.
 const LEASE: Duration = Duration::from_secs(30);
 
-/// Writes the calls down, leased to this process, which makes them after the commit.
-pub(crate) fn save(writes: &mut Writes, calls: &[Call]) {
+/// Writes the calls down: the first so many leased to this process, which makes them after the commit. The others are
+/// due at once, to whoever finds them first: were they leased as well, nobody would make them for as long.
+pub(crate) fn save(writes: &mut Writes, calls: &[Call], leased: usize) {
     if calls.is_empty() {
         return;
     }
     writes.add(
         "insert into engine.effect (effect_id, key, request, due_at, attempt, correlation_id, traceparent)
-         select id, key, request, clock_timestamp() + make_interval(secs => $1), 0, correlation, trace
-         from unnest($2::uuid[], $3::text[], $4::text[], $5::uuid[], $6::text[])
-             it (id, key, request, correlation, trace)",
+         select id, key, request, clock_timestamp() + make_interval(secs => case when nr <= $1 then $2 else 0 end),
+             0, correlation, trace
+         from unnest($3::uuid[], $4::text[], $5::text[], $6::uuid[], $7::text[])
+             with ordinality it (id, key, request, correlation, trace, nr)",
     )
+    .bind(leased as i64)
     .bind(LEASE.as_secs_f64())
     .bind(calls.iter().map(|it| it.id).collect::<Vec<_>>())
     .bind(calls.iter().map(|it| it.key.as_str()).collect::<Vec<_>>())

@@ -17,7 +17,10 @@ use bus::{
 use opentelemetry::KeyValue;
 use sqlx::{Connection, PgConnection};
 use tokio::{
-    sync::{Notify, mpsc},
+    sync::{
+        Notify,
+        mpsc::{self, OwnedPermit},
+    },
     time::timeout,
 };
 use uuid::Uuid;
@@ -176,8 +179,14 @@ impl<D: Decider> Unit<D> {
         for (index, item) in items.iter().enumerate() {
             outcomes.push(self.step(&mut world, &mut claims, item, (&spans, index), &mut written)?);
         }
+        written.places = self.places(written.calls.len());
         self.save(tx, &world, &written).await?;
         Ok((outcomes, written, world))
+    }
+
+    /// Places among the calls that this process's worker has before it: as many as are wanted, or as there are.
+    fn places(&self, wanted: usize) -> Vec<OwnedPermit<Call>> {
+        (0..wanted).map_while(|_| self.calls.clone().try_reserve_owned().ok()).collect()
     }
 
     async fn save(
@@ -191,7 +200,7 @@ impl<D: Decider> Unit<D> {
             self.decider.save(&mut writes, world, &written.events);
         }
         outbox::append(&mut writes, &written.outbox);
-        effect::save(&mut writes, &written.calls);
+        effect::save(&mut writes, &written.calls, written.places.len());
         written.deadlines.save(&mut writes);
         idempotency::save(&mut writes, &written.keys);
         writes.send(tx).await?;
@@ -211,11 +220,8 @@ impl<D: Decider> Unit<D> {
         if written.deadlines.any_soon() {
             self.deadlines.notify_one();
         }
-        for call in written.calls {
-            // A full queue is no loss: the row is found when its lease is over.
-            if self.calls.try_send(call).is_err() {
-                break;
-            }
+        for (place, call) in written.places.into_iter().zip(written.calls) {
+            place.send(call);
         }
         for letter in &written.letters {
             let cause = KeyValue::new("cause", letter.cause());

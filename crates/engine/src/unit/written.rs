@@ -1,6 +1,7 @@
 use bus::Received;
 use events::Timestamp;
 use time::OffsetDateTime;
+use tokio::sync::mpsc::OwnedPermit;
 
 use super::Item;
 use crate::{
@@ -18,6 +19,8 @@ pub(super) struct Written<'i, E> {
     pub(super) events: Vec<Recorded<E>>,
     pub(super) outbox: Vec<OutboxRow>,
     pub(super) calls: Vec<Call>,
+    /// Where the first of them go after the commit; the others are found in the table.
+    pub(super) places: Vec<OwnedPermit<Call>>,
     pub(super) deadlines: deadline::Changes,
     pub(super) letters: Vec<Letter<'i>>,
     pub(super) settled: Settled<'i>,
@@ -32,6 +35,7 @@ impl<'i, E> Written<'i, E> {
             events: Vec::new(),
             outbox: Vec::new(),
             calls: Vec::new(),
+            places: Vec::new(),
             deadlines: deadline::Changes::default(),
             letters: Vec::new(),
             settled: Settled::default(),

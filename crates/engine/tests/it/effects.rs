@@ -178,3 +178,22 @@ async fn the_breaker_spares_an_outside_that_is_down_and_closes_again() {
     engine.stop().await;
     rig.close().await;
 }
+
+/// Thousands of calls that nobody makes, until leases of half a minute are over, are a stall of half a minute.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn more_than_a_process_has_place_for_are_due_at_once() {
+    let rig = Rig::new().await;
+    rig.teller.set(Mood::Hangs);
+    let engine = rig.start();
+    let orders: Vec<_> = (0..5_000).map(|it| twisted(format!("a-{}", it % 30), 1, Twist::Ask)).collect();
+    rig.send(&orders).await;
+    rig.journal_of(orders.len()).await;
+
+    let leased =
+        rig.count("select count(*) from engine.effect where due_at > created_at + interval '10 s'").await;
+
+    // 4,096 wait in the process, 128 are under way, and 128 may be found and wait for those.
+    assert!((4_096..=4_352).contains(&leased), "{leased} of 5000 are leased");
+    engine.stop().await;
+    rig.close().await;
+}
