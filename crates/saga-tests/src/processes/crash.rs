@@ -21,7 +21,7 @@ impl Processes {
 
     /// Waits until it has died there, of SIGABRT, and starts it again as it was before.
     pub async fn died_and_revived(&mut self, name: &'static str, at: Crash) {
-        let mut process = self.running.remove(name).expect("it runs");
+        let process = self.running.remove(name).expect("it runs");
         let status = eventually(PATIENCE, &format!("{name} dies at {at:?}"), async || {
             process.status().ok_or("it runs (is it built with --features engine/chaos?)")
         })
