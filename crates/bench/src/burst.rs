@@ -55,6 +55,8 @@ pub(crate) async fn run(asked: &Burst, stage: &Stage<'_>) -> anyhow::Result<Repo
         .asked("burst", format!("{} times for {:?}", asked.times, asked.burst))
         .asked("away", format!("{} for {:?}", asked.consumer, asked.away));
     stage.done(suite, &observed, &mut report).await?;
+    // All else is meant to be more than it keeps up with, or is compared to this.
+    report.overloads = observed.overloads(CALM..=CALM);
     let phases = observed.plan.phases.iter().enumerate().skip(CALM);
     let run =
         |(index, it): (usize, &Phase)| Run { name: it.name.clone(), figures: figures(&observed, index) };
@@ -97,6 +99,7 @@ fn figures(observed: &Observed, phase: usize) -> Figures {
     let most = observed.samples.iter().filter(|it| within.contains(&it.at)).map(|it| observed.under_way(it));
     figures.put("most under way", most.fold(0.0, f64::max), "");
     if matches!(phase, AFTER | BACK)
+        && observed.sustained(CALM).is_ok()
         && let Some(took) = caught_up(observed, phase)
     {
         figures.put("caught up after", took.as_secs_f64(), "s");

@@ -126,12 +126,7 @@ async fn measure(workload: &Workload, programs: &Path, progress: &Progress<'_>) 
     let warning = provenance.warning();
     warning.iter().for_each(|it| progress.tell(&format!("WARNING: {it}")));
     let stage = Stage { ground: ground.clone(), programs, progress };
-    let done = tokio::select! {
-        done = carry_out(workload, stage) => done,
-        ended = ground.watch() => match ended? {},
-    };
-    // Whatever failed: if a server has ended, that is why.
-    let report = done.or_else(|error| ground.check().and(Err(error)))?;
+    let report = ground.watching(carry_out(workload, stage)).await?;
     if matches!(workload, Workload::Relay(_) | Workload::Consume(_) | Workload::Ceilings(_)) {
         let (good, bad) = ("the books of each run are in order", "the books do not balance");
         progress.tell(if report.passed() { good } else { bad });

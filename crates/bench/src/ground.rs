@@ -1,17 +1,24 @@
 //! The servers that a bench runs on.
 
-use std::{convert::Infallible, time::Duration};
+use std::{
+    convert::Infallible,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use bus::Bus;
 use local::{Kafka, Postgres, Scratch};
 use sqlx::{PgPool, postgres::PgPoolOptions};
 use tokio::time::sleep;
 
-/// How often is looked whether a process that is measured runs.
-pub(crate) const LOOK: Duration = Duration::from_secs(1);
+use crate::running::Running;
+
+const LOOK: Duration = Duration::from_secs(1);
 
 /// A real Kafka and a real Postgres, with fsync, of this bench's own. Fields are dropped in this order.
 pub struct Ground {
+    /// Of all suites that have been started here.
+    services: Mutex<Vec<Arc<Running>>>,
     pub kafka: Kafka,
     pub postgres: Postgres,
     pub bus: Bus,
@@ -44,17 +51,36 @@ impl Ground {
             tokio::try_join!(Kafka::start(&kafka, None), Postgres::start(&postgres, None))?;
         let bus = Bus::kafka(&kafka.bootstrap_servers())?;
         let admin = PgPoolOptions::new().max_connections(2).connect_lazy(&postgres.url("postgres"))?;
-        Ok(Self { kafka, postgres, bus, admin, scratch })
+        let services = Mutex::default();
+        Ok(Self { services, kafka, postgres, bus, admin, scratch })
     }
 
-    /// An error if a server has ended.
-    pub(crate) fn check(&self) -> anyhow::Result<()> {
+    /// Has a service looked after like the servers.
+    pub(crate) fn look_after(&self, service: Arc<Running>) {
+        self.services.lock().unwrap_or_else(PoisonError::into_inner).push(service);
+    }
+
+    fn check(&self) -> anyhow::Result<()> {
         self.kafka.check()?;
-        self.postgres.check()
+        self.postgres.check()?;
+        let services = self.services.lock().unwrap_or_else(PoisonError::into_inner);
+        services.iter().try_for_each(|it| it.check())
     }
 
-    /// Ends when a server has.
-    pub(crate) async fn watch(&self) -> anyhow::Result<Infallible> {
+    /// Does that while everything runs that is to: an error as soon as a server or a service has ended by itself.
+    pub(crate) async fn watching<T>(
+        &self,
+        work: impl Future<Output = anyhow::Result<T>>,
+    ) -> anyhow::Result<T> {
+        let done = tokio::select! {
+            done = work => done,
+            ended = self.watch() => match ended? {},
+        };
+        // Whatever failed: if one has ended, that is why.
+        done.or_else(|error| self.check().and(Err(error)))
+    }
+
+    async fn watch(&self) -> anyhow::Result<Infallible> {
         loop {
             self.check()?;
             sleep(LOOK).await;

@@ -70,7 +70,7 @@ pub(crate) async fn run(asked: &Growth, stage: &Stage<'_>) -> anyhow::Result<Rep
         let mut figures = observed.figures(1);
         figures.put("orders at the end", given.accepted as f64, "");
         figures.0.extend(suite.sizes().await?.0);
-        report.overloads.extend(observed.overloads(1).into_iter().map(|it| format!("{name}, {it}")));
+        report.overloads.extend(observed.overloads(1..).into_iter().map(|it| format!("{name}, {it}")));
         report.runs.push(Run { name, figures });
         if !stage.settled(&suite, &observed).await? {
             break;

@@ -64,7 +64,7 @@ pub(crate) async fn run(asked: &Idle, stage: &Stage<'_>) -> anyhow::Result<Repor
     sleep(asked.warm_up).await;
     stage.tell(&format!("it is left alone for {:?}", asked.duration));
     let first = Look::first(&suite).await?;
-    alone(&suite, asked.duration, stage).await?;
+    alone(asked.duration, stage).await;
     let last = Look::last(&suite).await?;
     let mut report = Report::new("idle")
         .asked("duration", format!("{:?}", asked.duration))
@@ -97,22 +97,18 @@ pub(crate) async fn run(asked: &Idle, stage: &Stage<'_>) -> anyhow::Result<Repor
     Ok(report)
 }
 
-async fn alone(suite: &Suite, time: Duration, stage: &Stage<'_>) -> anyhow::Result<()> {
+async fn alone(time: Duration, stage: &Stage<'_>) {
     let begun = Instant::now();
     stage.progress.begin(time);
     let mut every = interval(Duration::from_secs(1));
     while begun.elapsed() < time {
         let left = time.saturating_sub(begun.elapsed());
         tokio::select! {
-            _ = every.tick() => {
-                suite.check().await?;
-                stage.progress.at(begun.elapsed(), "");
-            }
+            _ = every.tick() => stage.progress.at(begun.elapsed(), ""),
             () = sleep(left) => {}
         }
     }
     stage.progress.end();
-    Ok(())
 }
 
 /// All together, the stand-in for the provider among them.

@@ -31,6 +31,7 @@ mod phase;
 mod picture;
 mod progress;
 mod provenance;
+mod running;
 mod search;
 mod soak;
 mod stage;

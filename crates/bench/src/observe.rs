@@ -109,7 +109,7 @@ pub(crate) async fn observe(
     begun: Instant,
     progress: &Progress<'_>,
 ) -> anyhow::Result<Observed> {
-    let watcher = Watcher::begin(&suite.ground.bus, &suite.prefix, begun).await?;
+    let mut watcher = Watcher::begin(&suite.ground.bus, &suite.prefix, begun).await?;
     let (counts, ended, seen) = (Arc::new(Counts::default()), watcher.ended(), Mutex::default());
     let look = || Sample {
         at: begun.elapsed(),
@@ -122,7 +122,8 @@ pub(crate) async fn observe(
     let load =
         async { tokio::try_join!(placed(suite, &plan, begun, &counts, &ended), cuts(suite, &plan, begun)) };
     let ((tally, drained), (cuts, memory)) = tokio::select! {
-        done = suite.watching(load) => done?,
+        done = load => done?,
+        failed = watcher.failed() => match failed? {},
         never = sample(suite, look, &seen, progress) => match never? {},
     };
     progress.end();

@@ -1,6 +1,6 @@
 //! The figures of one phase of a load.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, ops::RangeBounds, time::Duration};
 
 use crate::{
     figures::{Figures, Latencies},
@@ -148,14 +148,15 @@ impl Observed {
         if reasons.is_empty() { Ok(()) } else { Err(reasons.join("; ")) }
     }
 
-    /// Why the phases from `first` on that were more than the suite keeps up were so.
-    pub(crate) fn overloads(&self, first: usize) -> Vec<String> {
-        let all = self.plan.phases.iter().enumerate().skip(first);
-        all.filter_map(|(index, it)| {
-            let why = self.sustained(index).err()?;
-            Some(format!("{}: {:.0}/s is not sustained: {why}", it.name, it.rate))
-        })
-        .collect()
+    /// Why those of the `phases` that were more than the suite keeps up were so.
+    pub(crate) fn overloads(&self, phases: impl RangeBounds<usize>) -> Vec<String> {
+        let all = self.plan.phases.iter().enumerate();
+        all.filter(|it| phases.contains(&it.0))
+            .filter_map(|(index, it)| {
+                let why = self.sustained(index).err()?;
+                Some(format!("{}: {:.0}/s is not sustained: {why}", it.name, it.rate))
+            })
+            .collect()
     }
 
     /// Everything that is told of a phase.

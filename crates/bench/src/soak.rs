@@ -55,7 +55,7 @@ pub(crate) async fn run(asked: &Soak, stage: &Stage<'_>) -> anyhow::Result<Repor
         .asked("transaction held open in", &plan.phases[HOLDER as usize].name)
         .asked("snapshot held in", &plan.phases[READER as usize].name);
     stage.done(suite, &observed, &mut report).await?;
-    report.overloads = observed.overloads(1);
+    report.overloads = observed.overloads(1..);
     for (phase, sizes) in (1..).zip(sizes) {
         let mut figures = observed.figures(phase);
         figures.0.extend(sizes.0);

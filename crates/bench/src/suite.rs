@@ -6,7 +6,6 @@ mod tables;
 
 use std::{
     collections::BTreeMap,
-    convert::Infallible,
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
@@ -18,14 +17,15 @@ use audit::SERVICES;
 use bus::topics;
 use events::Aggregate;
 use futures::future::try_join_all;
-use local::{Launch, Process};
+use local::Launch;
 use nix::sys::signal::Signal;
 use sqlx::{AssertSqlSafe, Executor, PgPool, postgres::PgPoolOptions};
-use tokio::{sync::Mutex, time::sleep};
+use tokio::time::sleep;
 
 use crate::{
     figures::{LOAD, PROVIDER},
-    ground::{Ground, LOOK},
+    ground::Ground,
+    running::Running,
     usage::Components,
     variant::Variant,
 };
@@ -43,14 +43,7 @@ pub(crate) struct Suite {
     http: reqwest::Client,
     components: Components,
     /// Of each name as many as there are to be.
-    running: BTreeMap<&'static str, Vec<Running>>,
-}
-
-struct Running {
-    at: SocketAddr,
-    launch: Launch,
-    /// None while it is stopped.
-    process: Mutex<Option<Process>>,
+    running: BTreeMap<&'static str, Vec<Arc<Running>>>,
 }
 
 impl Suite {
@@ -124,14 +117,16 @@ impl Suite {
         ensure!(file.is_file(), "{} is not built: cargo build --release --workspace --bins", file.display());
         let dir = self.dir();
         let of_the_name = self.running.entry(name).or_default();
-        let launch = Launch { env, ..Launch::new(format!("{name}-{}", of_the_name.len() + 1), dir, file) };
-        let process = launch.start()?;
-        self.components.add(name, process.pid(), true);
-        of_the_name.push(Running { at, launch, process: Mutex::new(Some(process)) });
+        let called = format!("{name}-{}", of_the_name.len() + 1);
+        let launch = Launch { env, inherits: false, ..Launch::new(called, dir, file) };
+        let service = Arc::new(Running::new(at, launch));
+        self.components.add(name, service.start()?, true);
+        self.ground.look_after(service.clone());
+        of_the_name.push(service);
         Ok(())
     }
 
-    fn running(&self, name: &str) -> anyhow::Result<&[Running]> {
+    fn running(&self, name: &str) -> anyhow::Result<&[Arc<Running>]> {
         self.running.get(name).map(Vec::as_slice).with_context(|| format!("no process {name}"))
     }
 
@@ -157,7 +152,6 @@ impl Suite {
                 Ok(answer) => answer.text().await.unwrap_or_default(),
                 Err(error) => error.to_string(),
             };
-            it.check().await?;
             if begun.elapsed() > READY {
                 let (name, words) = (&it.launch.name, it.launch.last_words());
                 bail!("{name} is not ready after {READY:.0?}: {last}; {words}");
@@ -171,8 +165,7 @@ impl Suite {
         // What they have spent would be gone with them.
         self.components.usage()?;
         for it in self.running(name)? {
-            // From now on its end is nobody's concern.
-            let process = it.process.lock().await.take();
+            let process = it.let_go()?;
             process
                 .with_context(|| format!("{name} is stopped already"))?
                 .stop(Signal::SIGTERM, STOP)
@@ -184,37 +177,9 @@ impl Suite {
     /// Starts what was stopped, at the same addresses, and waits until all are ready.
     pub(crate) async fn start_again(&self, name: &str) -> anyhow::Result<()> {
         for it in self.running(name)? {
-            let process = it.launch.start()?;
-            self.components.add(name, process.pid(), true);
-            *it.process.lock().await = Some(process);
+            self.components.add(name, it.start()?, true);
         }
         self.ready(name).await
-    }
-
-    /// An error if a process has ended that nobody has stopped.
-    pub(crate) async fn check(&self) -> anyhow::Result<()> {
-        for it in self.running.values().flatten() {
-            it.check().await?;
-        }
-        Ok(())
-    }
-
-    /// Does that while all run that nobody has stopped: an error as soon as one has ended by itself.
-    pub(crate) async fn watching<T>(
-        &self,
-        work: impl Future<Output = anyhow::Result<T>>,
-    ) -> anyhow::Result<T> {
-        tokio::select! {
-            done = work => done,
-            ended = self.watch() => match ended? {},
-        }
-    }
-
-    async fn watch(&self) -> anyhow::Result<Infallible> {
-        loop {
-            sleep(LOOK).await;
-            self.check().await?;
-        }
     }
 
     /// Everything that is accounted for.
@@ -244,7 +209,7 @@ impl Suite {
     /// Stops all processes and deletes what they had.
     pub(crate) async fn clear(self) -> anyhow::Result<()> {
         for it in self.running.values().flatten() {
-            if let Some(mut process) = it.process.lock().await.take() {
+            if let Some(mut process) = it.let_go()? {
                 process.kill().await?;
             }
         }
@@ -257,12 +222,5 @@ impl Suite {
             self.ground.admin.execute(AssertSqlSafe(drop)).await?;
         }
         Ok(())
-    }
-}
-
-impl Running {
-    /// An error if it has ended although nobody has stopped it.
-    async fn check(&self) -> anyhow::Result<()> {
-        self.process.lock().await.as_ref().map_or(Ok(()), |it| it.check(&self.launch))
     }
 }

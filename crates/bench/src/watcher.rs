@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    convert::Infallible,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -9,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use bus::{Bus, Consumer, Received, topics};
 use serde::Deserialize;
 use tokio::task::JoinHandle;
@@ -63,6 +64,12 @@ impl Watcher {
     /// How many orders have ended so far.
     pub(crate) fn ended(&self) -> Arc<AtomicU64> {
         self.ended.clone()
+    }
+
+    /// Ends only when it cannot read on.
+    pub(crate) async fn failed(&mut self) -> anyhow::Result<Infallible> {
+        let read = (&mut self.task).await?;
+        Err(read.err().unwrap_or_else(|| anyhow!("the reader of orders has ended by itself")))
     }
 
     pub(crate) async fn end(self) -> anyhow::Result<HashMap<Uuid, Seen>> {

@@ -35,6 +35,8 @@ pub struct Launch {
     pub program: PathBuf,
     pub args: Vec<OsString>,
     pub env: Vec<(String, String)>,
+    /// Whether our own environment is its as well.
+    pub inherits: bool,
     /// Whom it runs as, if not as ourselves.
     pub user: Option<User>,
     pub life: Life,
@@ -43,7 +45,7 @@ pub struct Launch {
 }
 
 impl Launch {
-    /// A bound process of our own user with neither arguments nor environment of its own, killed when orphaned.
+    /// A bound process of our own user with neither arguments nor variables of its own, killed when orphaned.
     pub fn new(name: impl Into<String>, dir: impl Into<PathBuf>, program: impl Into<PathBuf>) -> Launch {
         Launch {
             name: name.into(),
@@ -51,6 +53,7 @@ impl Launch {
             program: program.into(),
             args: Vec::new(),
             env: Vec::new(),
+            inherits: true,
             user: None,
             life: Life::Bound,
             orphaned: Signal::SIGKILL,
@@ -102,6 +105,9 @@ impl Launch {
             Life::Bound => bound(&self.program, self.orphaned),
             Life::Detached => Command::new(&self.program),
         };
+        if !self.inherits {
+            command.env_clear();
+        }
         command
             .args(&self.args)
             .envs(self.env.iter().map(|(name, value)| (name, value)))

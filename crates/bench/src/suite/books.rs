@@ -80,7 +80,6 @@ impl Suite {
                 progress.tell(&format!("{} orders are under way yet", left.get(UNDER_WAY).unwrap_or(&0)));
                 told = Instant::now();
             }
-            self.check().await?;
             sleep(Duration::from_millis(300)).await;
         }
     }

@@ -4,7 +4,7 @@ use std::{
     fs,
     io::{BufRead, BufReader, Read},
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     time::Duration,
 };
 
@@ -14,7 +14,7 @@ use nix::{
 };
 use serde_json::Value;
 
-use crate::waybill::{Room, run, waybill, within};
+use crate::waybill::{Room, Running, run, waybill, within};
 
 /// Five seconds at a rate that a machine keeps up with that has other work.
 #[test]
@@ -117,7 +117,10 @@ fn a_suite_is_measured_beside_orders_of_the_past() {
 
 /// A bench with its report; how busy the machine is decides whether a rate is sustained, but not about the books.
 fn report(args: &str) -> (Value, String) {
-    let ended = run(waybill(&["bench"]).args(args.split(' ')).args(["--bound", "1m", "--json"]));
+    let mut bench = waybill(&["bench"]);
+    // What services are told is the bench's affair alone: with this from their caller they would not start.
+    bench.args(args.split(' ')).args(["--bound", "1m", "--json"]).env("WORKERS", "none");
+    let ended = run(&mut bench);
     let said = format!("{}{}", ended.out, ended.err);
     assert!(matches!(ended.code, Some(0 | 4)), "{args}: {said}");
     let report: Value = serde_json::from_str(&ended.out)
@@ -163,8 +166,9 @@ fn a_burst_and_an_absence_are_measured() {
     let (report, said) =
         report("burst --rate 5 --times 4 --arrivals constant --warm-up 1s --calm 3s --burst 3s --away 4s");
     assert_eq!(names(&report, "runs"), ["calm", "burst", "after it", "consumer away", "back"], "{said}");
-    let asked = figures(&report, "rate accepted");
-    assert!(asked[1] > 1.5 * asked[0], "{asked:?}");
+    // Of those that were due: a machine with other work accepts the last ones later.
+    let accepted = figures(&report, "orders accepted");
+    assert_eq!(accepted[..2], [15.0, 60.0], "three seconds of 5/s, and of four times that");
     let waiting = figures(&report, "most under way");
     assert!(waiting[3] >= 10.0, "nobody reserves stock for four seconds: {waiting:?}");
     assert!(report["runs"][4]["figures"]["caught up after"]["value"].as_f64() > Some(0.0), "{said}");
@@ -220,22 +224,21 @@ fn every_variable_of_the_services_is_known() {
 #[test]
 fn what_ends_by_itself_ends_the_bench_which_says_so() {
     let _room = Room::take();
-    for (program, told) in [
-        ("waybill-shippin", "shipping-1 has ended by itself (signal: 9 (SIGKILL))"),
-        ("java", "kafka has ended by itself (signal: 9 (SIGKILL))"),
+    let saga = &["bench", "saga", "--rate", "5", "--warm-up", "1s", "--duration", "10m"][..];
+    for (args, until, program, told) in [
+        (saga, "5/s for 600.0s", "waybill-shippin", "shipping-1"),
+        (saga, "5/s for 600.0s", "java", "kafka"),
+        (&["bench", "idle", "--warm-up", "10m"], "the suite runs", "waybill-psp", "psp-1"),
     ] {
-        let args = ["bench", "saga", "--rate", "5", "--warm-up", "1s", "--duration", "10m"];
-        let mut bench = Bench::begin(&args, "5/s for 600.0s");
+        let mut bench = Running::begin(args, until);
         kill(bench.child(program), Signal::SIGKILL).expect("a signal");
         let (code, said) = bench.end();
-        assert!(code == Some(1) && said.contains(told), "{code:?}: {said}");
+        let told = format!("{told} has ended by itself (signal: 9 (SIGKILL))");
+        assert!(code == Some(1) && said.contains(&told), "{code:?}: {said}");
     }
 }
 
-/// A bench that measures; killed if a test gives up.
-struct Bench(Child);
-
-impl Bench {
+impl Running {
     /// Starts it, and waits until it says so.
     fn begin(args: &[&str], until: &str) -> Self {
         let mut command = waybill(args);
@@ -267,12 +270,5 @@ impl Bench {
         let mut said = String::new();
         self.0.stderr.take().expect("its errors").read_to_string(&mut said).expect("text");
         (status.code(), said)
-    }
-}
-
-impl Drop for Bench {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
     }
 }

@@ -1,27 +1,13 @@
 //! The suite in one process.
 
-use std::{
-    fs::File,
-    process::{Child, Stdio},
-    time::Duration,
-};
+use std::{fs::File, process::Stdio, time::Duration};
 
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
 
-use crate::waybill::{done, free_ports, processes_with, run, urls, waybill, within};
-
-/// Killed if the test fails; its servers go with it.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
+use crate::waybill::{Running, done, free_ports, processes_with, run, urls, waybill, within};
 
 #[test]
 fn an_order_goes_through_and_a_stop_leaves_nothing() {

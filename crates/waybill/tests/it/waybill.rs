@@ -1,7 +1,7 @@
 //! Running it.
 
 use std::{
-    process::{Command, Output},
+    process::{Child, Command, Output},
     sync::{Condvar, Mutex},
     thread,
     time::{Duration, Instant},
@@ -46,6 +46,16 @@ pub(crate) fn done(command: &mut Command) -> String {
     let said = run(command);
     assert_eq!(said.code, Some(0), "{}{}", said.out, said.err);
     said.out
+}
+
+/// A running command; killed if the test fails, and its servers go with it.
+pub(crate) struct Running(pub(crate) Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// Room for a suite with servers of its own, held as long as it runs.
