@@ -8,7 +8,7 @@ use crate::{
     arrivals::Phase,
     figures::Figures,
     observe::{Observed, Plan, observe},
-    options::{Load, time},
+    options::{Load, measured},
     output::{Picture, Report, Run},
     picture,
     stage::Stage,
@@ -24,13 +24,13 @@ pub struct Burst {
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(2..=100))]
     pub times: u32,
     /// How long the burst lasts.
-    #[arg(long, default_value = "60s", value_parser = time)]
+    #[arg(long, default_value = "60s", value_parser = measured)]
     pub burst: Duration,
     /// How long it is calm before the burst, after it, and after the consumer is back.
-    #[arg(long, default_value = "60s", value_parser = time)]
+    #[arg(long, default_value = "60s", value_parser = measured)]
     pub calm: Duration,
     /// How long the consumer is away.
-    #[arg(long, default_value = "5m", value_parser = time)]
+    #[arg(long, default_value = "5m", value_parser = measured)]
     pub away: Duration,
     /// Whose consumer that is.
     #[arg(long, default_value = "inventory", value_parser = ["inventory", "payment", "shipping"])]
@@ -55,8 +55,9 @@ pub(crate) async fn run(asked: &Burst, stage: &Stage<'_>) -> anyhow::Result<Repo
         .asked("burst", format!("{} times for {:?}", asked.times, asked.burst))
         .asked("away", format!("{} for {:?}", asked.consumer, asked.away));
     stage.done(suite, &observed, &mut report).await?;
-    // All else is meant to be more than it keeps up with, or is compared to this.
-    report.overloads = observed.overloads(CALM..=CALM);
+    // What follows may be more than it keeps up with, but nothing may go wrong in it.
+    report.overloads.extend(observed.overload(CALM));
+    report.overloads.extend((CALM + 1..=BACK).filter_map(|it| observed.mishap(it)));
     let phases = observed.plan.phases.iter().enumerate().skip(CALM);
     let run =
         |(index, it): (usize, &Phase)| Run { name: it.name.clone(), figures: figures(&observed, index) };

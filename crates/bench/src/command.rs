@@ -121,17 +121,17 @@ pub async fn run(
 async fn measure(workload: &Workload, programs: &Path, progress: &Progress<'_>) -> anyhow::Result<Report> {
     let counting = matches!(workload, Workload::Idle(_));
     let ground = Arc::new(if counting { Ground::counting().await? } else { Ground::lay().await? });
-    let provenance = Provenance::of(&ground, programs).await;
     progress.tell("a Kafka and a Postgres of their own run");
-    let warning = provenance.warning();
-    warning.iter().for_each(|it| progress.tell(&format!("WARNING: {it}")));
+    let provenance = ground.watching(async { Ok(Provenance::of(&ground, programs).await) }).await?;
+    let warnings = provenance.warnings();
+    warnings.iter().for_each(|it| progress.tell(&format!("WARNING: {it}")));
     let stage = Stage { ground: ground.clone(), programs, progress };
     let report = ground.watching(carry_out(workload, stage)).await?;
     if matches!(workload, Workload::Relay(_) | Workload::Consume(_) | Workload::Ceilings(_)) {
         let (good, bad) = ("the books of each run are in order", "the books do not balance");
         progress.tell(if report.passed() { good } else { bad });
     }
-    let warnings = report.warnings.iter().cloned().chain(warning).chain(report.disturbance()).collect();
+    let warnings = report.warnings.iter().cloned().chain(warnings).chain(report.disturbance()).collect();
     Ok(Report { provenance, warnings, ..report })
 }
 

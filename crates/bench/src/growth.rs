@@ -11,7 +11,7 @@ use self::copies::{Copies, Inboxes};
 use crate::{
     arrivals::Phase,
     observe::{Observed, observe},
-    options::{Load, time},
+    options::{Load, measured},
     output::{Report, Run, drift},
     stage::{Given, PATIENCE, Stage},
     suite::Suite,
@@ -23,7 +23,7 @@ pub struct Growth {
     #[command(flatten)]
     pub load: Load,
     /// How long is measured at each size.
-    #[arg(long, default_value = "60s", value_parser = time)]
+    #[arg(long, default_value = "60s", value_parser = measured)]
     pub duration: Duration,
     /// How many orders there are when it is measured, rising.
     #[arg(long, value_delimiter = ',', default_value = "10000,100000,1000000,5000000", value_parser = size())]
@@ -61,6 +61,11 @@ pub(crate) async fn run(asked: &Growth, stage: &Stage<'_>) -> anyhow::Result<Rep
     let mut copies = begin(&suite, stage, given, &shelves, most).await?;
     for orders in &asked.orders {
         let more = orders.saturating_sub(given.accepted);
+        if more == 0 {
+            report
+                .warnings
+                .push(format!("there are {} orders where {orders} were asked for", given.accepted));
+        }
         stage.tell(&format!("{more} orders are put beside the {} that are there", given.accepted));
         copies.add(&suite, more, stage.progress).await?;
         given.accepted += more;
@@ -70,7 +75,7 @@ pub(crate) async fn run(asked: &Growth, stage: &Stage<'_>) -> anyhow::Result<Rep
         let mut figures = observed.figures(1);
         figures.put("orders at the end", given.accepted as f64, "");
         figures.0.extend(suite.sizes().await?.0);
-        report.overloads.extend(observed.overloads(1..).into_iter().map(|it| format!("{name}, {it}")));
+        report.overloads.extend(observed.overloads(1).into_iter().map(|it| format!("{name}, {it}")));
         report.runs.push(Run { name, figures });
         if !stage.settled(&suite, &observed).await? {
             break;

@@ -10,7 +10,7 @@ use tokio::time::{Instant, interval, sleep};
 use self::{statements::Statements, switches::Switches};
 use crate::{
     figures::{Figures, LOAD},
-    options::time,
+    options::{measured, time},
     output::{Files, Report, Run},
     stage::{Given, Stage},
     suite::Suite,
@@ -22,7 +22,7 @@ use crate::{
 #[derive(clap::Args, Debug, Clone)]
 pub struct Idle {
     /// How long is measured.
-    #[arg(long, default_value = "30s", value_parser = time)]
+    #[arg(long, default_value = "30s", value_parser = measured)]
     pub duration: Duration,
     /// How long the suite is left alone before: polls get as rare as they get.
     #[arg(long, default_value = "15s", value_parser = time)]

@@ -42,13 +42,13 @@ pub struct Steady {
     #[command(flatten)]
     pub load: Load,
     /// How long is measured.
-    #[arg(long, default_value = "60s", value_parser = time)]
+    #[arg(long, default_value = "60s", value_parser = measured)]
     pub duration: Duration,
     /// Search the highest rate that is sustained, and measure that. A rate that is not is tried once more.
     #[arg(long)]
     pub find_capacity: bool,
     /// How long each rate is tried in that search.
-    #[arg(long, default_value = "15s", value_parser = time, requires = "find_capacity")]
+    #[arg(long, default_value = "15s", value_parser = measured, requires = "find_capacity")]
     pub trial: Duration,
     /// Measure these settings in turns and put each beside the first: `usual,batch=100,batch=1`; without any,
     /// `usual,batch=1`.
@@ -89,6 +89,13 @@ pub(crate) fn time(text: &str) -> Result<Duration, String> {
     Ok(Duration::from_millis(all))
 }
 
+/// What is measured lasts so long at least, so that there is something to see in each third of it.
+pub(crate) fn measured(text: &str) -> Result<Duration, String> {
+    let least = Duration::from_secs(1);
+    time(text)
+        .and_then(|it| if it < least { Err(format!("expected 1s at least, not `{text}`")) } else { Ok(it) })
+}
+
 fn rate(text: &str) -> Result<f64, String> {
     let rate = text.parse().ok().filter(|it: &f64| (0.1..=100_000.0).contains(it));
     rate.ok_or_else(|| "expected 0.1 to 100000 orders a second".to_owned())
@@ -102,6 +109,7 @@ mod tests {
     fn times_have_a_unit() {
         let millis = |text| time(text).map(|it| it.as_millis());
         assert_eq!((millis("90s"), millis("500ms"), millis("1h")), (Ok(90_000), Ok(500), Ok(3_600_000)));
+        assert!(measured("999ms").is_err() && measured("1s") == Ok(Duration::from_secs(1)));
         for wrong in ["", "s", "7", "0s", "5d", "-1s", "25h", "99999999999999999999h", "1.5s", "é"] {
             assert!(time(wrong).is_err(), "{wrong}");
         }

@@ -1,6 +1,6 @@
 //! The figures of one phase of a load.
 
-use std::{collections::BTreeMap, ops::RangeBounds, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
     figures::{Figures, Latencies},
@@ -102,21 +102,27 @@ impl Observed {
         if self.plan.to_the_end { "confirmed" } else { "answered" }
     }
 
-    /// Why a phase's rate was more than the suite keeps up, all reasons; `Ok` if it was not.
-    pub(crate) fn sustained(&self, phase: usize) -> Result<(), String> {
-        let mut reasons = Vec::new();
-        let (asked, errors) = (&self.plan.phases[phase], self.failed_in(phase));
+    /// What went wrong with orders that were due in a phase.
+    fn wrong(&self, phase: usize) -> Vec<String> {
+        let mut wrong = Vec::new();
+        let errors = self.failed_in(phase);
         if !errors.is_empty() {
-            reasons.push(format!("errors: {errors:?}"));
+            wrong.push(format!("errors: {errors:?}"));
         }
         let unended = self.unended(phase);
         if unended > 0 {
-            reasons.push(format!("{unended} orders have not ended"));
+            wrong.push(format!("{unended} orders have not ended"));
         }
         let otherwise = self.otherwise(phase);
         if !otherwise.is_empty() {
-            reasons.push(format!("orders ended otherwise than they were to: {otherwise:?}"));
+            wrong.push(format!("orders ended otherwise than they were to: {otherwise:?}"));
         }
+        wrong
+    }
+
+    /// Why a phase's rate was more than the suite keeps up, all reasons; `Ok` if it was not.
+    pub(crate) fn sustained(&self, phase: usize) -> Result<(), String> {
+        let (asked, mut reasons) = (&self.plan.phases[phase], self.wrong(phase));
         let accepted = self.due_in(phase).count();
         if accepted == 0 {
             reasons.push("no order was accepted".to_owned());
@@ -148,15 +154,22 @@ impl Observed {
         if reasons.is_empty() { Ok(()) } else { Err(reasons.join("; ")) }
     }
 
-    /// Why those of the `phases` that were more than the suite keeps up were so.
-    pub(crate) fn overloads(&self, phases: impl RangeBounds<usize>) -> Vec<String> {
-        let all = self.plan.phases.iter().enumerate();
-        all.filter(|it| phases.contains(&it.0))
-            .filter_map(|(index, it)| {
-                let why = self.sustained(index).err()?;
-                Some(format!("{}: {:.0}/s is not sustained: {why}", it.name, it.rate))
-            })
-            .collect()
+    /// Why those of the phases from `first` on that were more than the suite keeps up were so.
+    pub(crate) fn overloads(&self, first: usize) -> Vec<String> {
+        (first..self.plan.phases.len()).filter_map(|it| self.overload(it)).collect()
+    }
+
+    /// Why a phase was more than the suite keeps up, if it was.
+    pub(crate) fn overload(&self, phase: usize) -> Option<String> {
+        let why = self.sustained(phase).err()?;
+        let it = &self.plan.phases[phase];
+        Some(format!("{}: {:.0}/s is not sustained: {why}", it.name, it.rate))
+    }
+
+    /// What went wrong in a phase that is meant to be more than the suite keeps up, if something did.
+    pub(crate) fn mishap(&self, phase: usize) -> Option<String> {
+        let wrong = self.wrong(phase);
+        (!wrong.is_empty()).then(|| format!("{}: {}", self.plan.phases[phase].name, wrong.join("; ")))
     }
 
     /// Everything that is told of a phase.

@@ -12,6 +12,17 @@ use time::{OffsetDateTime, macros::format_description};
 
 use crate::ground::Ground;
 
+/// How variables begin that change what is measured: of the JVM, of allocators, of Postgres' clients. Services see none.
+const OF_SERVERS: [&str; 8] = [
+    "JAVA_TOOL_OPTIONS=",
+    "JDK_JAVA_OPTIONS=",
+    "KAFKA_",
+    "LD_PRELOAD=",
+    "MALLOC_",
+    "MIMALLOC_",
+    "PGOPTIONS=",
+    "PGSSLMODE=",
+];
 /// Nobody could say.
 const UNKNOWN: &str = "unknown";
 
@@ -30,6 +41,8 @@ pub struct Provenance {
     pub processor: String,
     pub memory: String,
     pub kernel: String,
+    /// The variables of the bench's environment that Kafka's JVM, Postgres or their clients read: `NAME=value`.
+    pub environment: Vec<String>,
 }
 
 impl Provenance {
@@ -46,6 +59,10 @@ impl Provenance {
             processor: known(field(&read("/proc/cpuinfo"), "model name")),
             memory: known(field(&read("/proc/meminfo"), "MemTotal").and_then(|it| gibibytes(&it))),
             kernel: known(Some(read("/proc/sys/kernel/osrelease").trim().to_owned())),
+            environment: std::env::vars_os()
+                .map(|(name, value)| format!("{}={}", name.display(), value.display()))
+                .filter(|it| OF_SERVERS.iter().any(|of| it.starts_with(of)))
+                .collect(),
         }
     }
 
@@ -64,11 +81,15 @@ impl Provenance {
         rows.map(|(name, value)| [name.to_owned(), value.clone()]).into()
     }
 
-    /// Why these figures say nothing of what they are of.
-    pub(crate) fn warning(&self) -> Option<String> {
-        let warning =
+    /// Why these figures say nothing of what they are of, or of something else than others do.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        let debug =
             "this is a DEBUG build: it costs many times what a release costs, and its figures are of no use";
-        (self.build == "debug").then(|| warning.to_owned())
+        let debug = Some(debug.to_owned()).filter(|_| self.build == "debug");
+        let set = self.environment.join(", ");
+        let set = Some(format!("what is measured has other settings than usual, of the environment: {set}"))
+            .filter(|_| !self.environment.is_empty());
+        debug.into_iter().chain(set).collect()
     }
 }
 
@@ -139,8 +160,18 @@ mod tests {
 
     #[test]
     fn a_debug_build_is_warned_of_and_a_release_is_not() {
-        let of = |build: &str| Provenance { build: build.into(), ..Provenance::default() }.warning();
-        assert!(of("debug").is_some_and(|it| it.contains("DEBUG")));
-        assert_eq!(of("release"), None);
+        let of = |build: &str| Provenance { build: build.into(), ..Provenance::default() }.warnings();
+        assert!(of("debug").iter().any(|it| it.contains("DEBUG")));
+        assert!(of("release").is_empty());
+    }
+
+    #[test]
+    fn other_settings_of_the_servers_are_warned_of() {
+        let environment = vec!["PGOPTIONS=-c synchronous_commit=off".to_owned()];
+        let warnings = Provenance { environment, ..Provenance::default() }.warnings();
+        assert!(
+            warnings.iter().any(|it| it.ends_with("PGOPTIONS=-c synchronous_commit=off")),
+            "{warnings:?}"
+        );
     }
 }

@@ -11,7 +11,7 @@ use crate::{
     arrivals::Phase,
     figures::Figures,
     observe::{Plan, observe},
-    options::{Load, time},
+    options::{Load, measured},
     output::{Picture, Report, Run, drift},
     picture,
     stage::Stage,
@@ -24,7 +24,7 @@ pub struct Soak {
     #[command(flatten)]
     pub load: Load,
     /// How long orders are placed.
-    #[arg(long, default_value = "1h", value_parser = time)]
+    #[arg(long, default_value = "1h", value_parser = measured)]
     pub duration: Duration,
 }
 
@@ -55,7 +55,7 @@ pub(crate) async fn run(asked: &Soak, stage: &Stage<'_>) -> anyhow::Result<Repor
         .asked("transaction held open in", &plan.phases[HOLDER as usize].name)
         .asked("snapshot held in", &plan.phases[READER as usize].name);
     stage.done(suite, &observed, &mut report).await?;
-    report.overloads = observed.overloads(1..);
+    report.overloads = observed.overloads(1);
     for (phase, sizes) in (1..).zip(sizes) {
         let mut figures = observed.figures(phase);
         figures.0.extend(sizes.0);

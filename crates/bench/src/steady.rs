@@ -115,7 +115,7 @@ impl Bench<'_> {
         figures.put_memory(&memory);
         self.call_others_back(&loaded.suite).await?;
         let failures = self.stage.audited(loaded.suite, loaded.given).await?;
-        Ok(Measured { overloads: observed.overloads(1..), observed, figures, trials, warnings, failures })
+        Ok(Measured { overloads: observed.overloads(1), observed, figures, trials, warnings, failures })
     }
 
     /// Measures the highest rate that is sustained.

@@ -166,10 +166,10 @@ impl Suite {
         self.components.usage()?;
         for it in self.running(name)? {
             let process = it.let_go()?;
-            process
-                .with_context(|| format!("{name} is stopped already"))?
-                .stop(Signal::SIGTERM, STOP)
-                .await?;
+            let mut process = process.with_context(|| format!("{name} is stopped already"))?;
+            let begun = Instant::now();
+            process.stop(Signal::SIGTERM, STOP).await?;
+            ensure!(begun.elapsed() < STOP, "{name} does not stop within {STOP:?}");
         }
         Ok(())
     }

@@ -93,11 +93,10 @@ impl Launch {
         let log = fs::read(self.log()).unwrap_or_default();
         let log = String::from_utf8_lossy(&log);
         let lines: Vec<_> = log.lines().collect();
-        format!(
-            "{}, which ends:\n{}",
-            self.log().display(),
-            lines[lines.len().saturating_sub(15)..].join("\n")
-        )
+        match &lines[lines.len().saturating_sub(15)..] {
+            [] => format!("{}, which is empty", self.log().display()),
+            last => format!("{}, which ends:\n{}", self.log().display(), last.join("\n")),
+        }
     }
 
     fn command(&self) -> Command {

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use nix::{sys::signal::Signal, unistd::User};
 use tokio::process::Command;
 use uuid::Uuid;
@@ -22,6 +22,10 @@ use crate::{
 
 /// How many connections: four services with a few pools each, several times over while tests run (240 of them then).
 const CONNECTIONS: u16 = 500;
+
+/// How the postmaster tells of a process of its own that crashed (`LogChildExit` in its postmaster.c); in English, by the
+/// locale that a cluster is made with.
+const CRASHED: &str = "was terminated by signal";
 
 /// A running Postgres. Dropping it ends it, unless it is detached.
 #[derive(Debug)]
@@ -94,9 +98,16 @@ impl Postgres {
         self.server.process.is_running()
     }
 
-    /// An error if it has ended, with how and its last words.
+    /// An error if it has ended, with how and its last words; or if one of its processes has crashed (or the kernel was
+    /// out of memory), upon which it ends all sessions, recovers, and goes on.
     pub fn check(&self) -> anyhow::Result<()> {
-        self.server.process.check(&self.server.launch)
+        self.server.process.check(&self.server.launch)?;
+        let log = fs::read(self.log()).unwrap_or_default();
+        let log = String::from_utf8_lossy(&log);
+        match log.lines().find(|it| it.contains(CRASHED)) {
+            Some(line) => bail!("postgres has ended all sessions: {line}"),
+            None => Ok(()),
+        }
     }
 
     /// Its output so far.

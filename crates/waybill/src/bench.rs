@@ -25,8 +25,9 @@ pub(crate) async fn run(bench: Bench) -> anyhow::Result<()> {
     if !files.json.as_deref().is_some_and(is_stdout) {
         tell_of(&report);
     }
-    write(files.json.as_deref(), || Ok(serde_json::to_string_pretty(&report)?))?;
-    write(files.html.as_deref(), || Ok(report.page()))?;
+    // Where one cannot be written there is still the other.
+    let json = write(files.json.as_deref(), || Ok(serde_json::to_string_pretty(&report)?));
+    write(files.html.as_deref(), || Ok(report.page())).and(json)?;
     if !report.passed() {
         bail!("the figures are not to be used, as the report says: {}", report.failures[0]);
     }

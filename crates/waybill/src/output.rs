@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::BufRead,
+    io::{BufRead, ErrorKind, Write, stderr, stdout},
     path::{Path, PathBuf},
     time::Instant,
 };
@@ -89,8 +89,12 @@ pub(crate) fn write(
 ) -> anyhow::Result<()> {
     let Some(file) = file else { return Ok(()) };
     if is_stdout(file) {
-        say!("{}", content()?);
-        return Ok(());
+        return match writeln!(stdout(), "{}", content()?) {
+            Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+                Err(error).context("writing to standard output")
+            }
+            _ => Ok(()),
+        };
     }
     fs::write(file, content()?).with_context(|| format!("writing {}", file.display()))
 }
@@ -114,7 +118,8 @@ impl Steps {
 
     pub(crate) fn done(&self, name: &str, what: impl std::fmt::Display) {
         let line = format!("{:>6.1} s  {name:<10} {what}", self.seconds());
-        if self.aside { eprintln!("{line}") } else { say!("{line}") }
+        // A reader that has gone does not want to know.
+        let _ = if self.aside { writeln!(stderr(), "{line}") } else { writeln!(stdout(), "{line}") };
     }
 
     pub(crate) fn seconds(&self) -> f64 {

@@ -57,10 +57,13 @@ fn a_rate_is_sustained_if_the_backlog_stays_and_drains() {
     assert_eq!(observed(100.0, Duration::from_millis(1_980), soon).sustained(0), Ok(()));
     let slow = observed(100.0, Duration::from_millis(2_020), soon);
     assert!(slow.sustained(0).is_err_and(|it| it == "confirmed p99 is 1010 ms, more than 1000 ms"));
-    assert_eq!(slow.overloads(..).len(), 1);
+    assert_eq!(slow.overloads(0).len(), 1);
     let mut failing = observed(100.0, took, soon);
     failing.failed.push(Failed { due: Duration::from_secs(1), what: "503".into() });
     assert!(failing.sustained(0).is_err_and(|it| it == r#"errors: {"503": 1}"#));
+    // Of a phase that is meant to be too much only what went wrong is told.
+    assert_eq!(failing.mishap(0).as_deref(), Some(r#"measured: errors: {"503": 1}"#));
+    assert_eq!((slow.mishap(0), slow.overload(0).is_some()), (None, true));
 }
 
 #[test]

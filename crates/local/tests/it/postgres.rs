@@ -55,6 +55,30 @@ async fn a_postmaster_killed_from_outside_restarts_though_its_children_linger() 
     connect(&postgres).await.execute("select 1").await.unwrap();
 }
 
+/// The postmaster stays, and so does its pid.
+#[tokio::test]
+async fn a_crash_of_one_backend_is_noticed() {
+    let scratch = Scratch::new().unwrap();
+    let postgres = Postgres::start(scratch.path(), None).await.unwrap();
+    let mut connection = connect(&postgres).await;
+    let backend = sqlx::query("select pg_backend_pid()").fetch_one(&mut connection).await.unwrap().get(0);
+    postgres.check().unwrap();
+
+    signal::kill(Pid::from_raw(backend), signal::Signal::SIGKILL).unwrap();
+    assert!(connection.execute("select pg_sleep(60)").await.is_err());
+    // It tells of it once it has reaped it, which may be after the client has seen the end.
+    let told = tokio::time::timeout(std::time::Duration::from_secs(20), async {
+        loop {
+            match postgres.check() {
+                Ok(()) => tokio::time::sleep(std::time::Duration::from_millis(10)).await,
+                Err(told) => return told.to_string(),
+            }
+        }
+    });
+    let told = told.await.expect("it is told");
+    assert!(told.contains("terminated by signal 9") && postgres.is_running(), "{told}");
+}
+
 #[tokio::test]
 async fn commits_are_durable_and_strangers_stay_out() {
     let scratch = Scratch::new().unwrap();

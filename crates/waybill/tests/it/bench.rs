@@ -164,14 +164,19 @@ fn settings_are_compared_in_turns() {
 fn a_burst_and_an_absence_are_measured() {
     let _room = Room::take();
     let (report, said) =
-        report("burst --rate 5 --times 4 --arrivals constant --warm-up 1s --calm 3s --burst 3s --away 4s");
+        report("burst --rate 10 --times 2 --arrivals constant --warm-up 1s --calm 3s --burst 3s --away 5s");
     assert_eq!(names(&report, "runs"), ["calm", "burst", "after it", "consumer away", "back"], "{said}");
     // Of those that were due: a machine with other work accepts the last ones later.
     let accepted = figures(&report, "orders accepted");
-    assert_eq!(accepted[..2], [15.0, 60.0], "three seconds of 5/s, and of four times that");
+    assert_eq!(accepted[..2], [30.0, 60.0], "three seconds of 10/s, and of twice that");
     let waiting = figures(&report, "most under way");
-    assert!(waiting[3] >= 10.0, "nobody reserves stock for four seconds: {waiting:?}");
-    assert!(report["runs"][4]["figures"]["caught up after"]["value"].as_f64() > Some(0.0), "{said}");
+    assert!(waiting[3] >= 40.0, "nobody reserves stock for five seconds: {waiting:?}");
+    // To start takes longer than a look; but what a busy machine is slow at in the calm is nothing to be compared to.
+    let calm = figures(&report, "under way")[0];
+    if report["overloads"] == Value::Array(vec![]) && waiting[3] > 2.5 * calm + 10.0 {
+        let took = report["runs"][4]["figures"]["caught up after"]["value"].as_f64();
+        assert!(took > Some(0.3), "{took:?}: {said}");
+    }
 }
 
 #[test]
