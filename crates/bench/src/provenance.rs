@@ -16,7 +16,7 @@ use crate::ground::Ground;
 const OF_SERVERS: [&str; 8] = [
     "JAVA_TOOL_OPTIONS=",
     "JDK_JAVA_OPTIONS=",
-    "KAFKA_",
+    "KAFKA_HEAP_OPTS=",
     "LD_PRELOAD=",
     "MALLOC_",
     "MIMALLOC_",

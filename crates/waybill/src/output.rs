@@ -118,8 +118,12 @@ impl Steps {
 
     pub(crate) fn done(&self, name: &str, what: impl std::fmt::Display) {
         let line = format!("{:>6.1} s  {name:<10} {what}", self.seconds());
-        // A reader that has gone does not want to know.
-        let _ = if self.aside { writeln!(stderr(), "{line}") } else { writeln!(stdout(), "{line}") };
+        if self.aside {
+            // As `say!`: a reader that has gone is no panic.
+            let _ = writeln!(stderr(), "{line}");
+        } else {
+            say!("{line}");
+        }
     }
 
     pub(crate) fn seconds(&self) -> f64 {
